@@ -100,6 +100,10 @@ er_job *er_job_queue(er_jobs *js, const er_job_spec *spec, er_job_prepare prepar
 er_job *er_job_resume(er_jobs *js, const er_job_spec *spec, er_job_prepare prepare, er_job_done done, void *ud);
 
 void er_job_cancel(er_job *j);                /* ends it; done is called with ER_ENDED_CANCELLED */
+/* The same for a job of another engine, by its folder: asks its supervisor to end
+ * it and does not wait.  0 asked, 1 nothing runs there, -1 may not. */
+int er_job_cancel_folder(const char *dir, er_err *err);
+
 void er_job_free(er_job *j);                  /* after done, or to forget a job that goes on */
 
 void er_jobs_hold(er_jobs *js, bool hold);    /* true: nothing new starts (Ctrl-C once) */
@@ -107,6 +111,10 @@ int er_jobs_running(const er_jobs *js);
 int er_jobs_queued(const er_jobs *js);
 int er_jobs_slots(const er_jobs *js);
 double er_jobs_longest_left(const er_jobs *js);  /* seconds until the last running job must have ended; -1: no limit */
+
+/* Ends every running job now, waits for their ends and removes their folders, as if
+ * they had never started (Ctrl-C twice); done is not called. */
+void er_jobs_kill_all(er_jobs *js);
 
 /* Can the sandbox work here?  0, or -1 with the reason and what to do. */
 int er_sandbox_probe(er_err *err);

@@ -39,6 +39,7 @@ typedef struct {
   const char *const *argv, *const *env;        /* env NULL: the engine's */
   int fd0, fd1, fd2;
   bool session;
+  const char *cwd;                             /* NULL: the engine's */
 } er_spawn_opts;
 int er_spawn(const er_spawn_opts *o, pid_t *pid, int *pidfd, er_err *err);
 

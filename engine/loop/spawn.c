@@ -30,6 +30,7 @@ int er_spawn(const er_spawn_opts *o, pid_t *pid, int *pidfd, er_err *err) {
   set_fd(&fa, o->fd1, 1);
   set_fd(&fa, o->fd2, 2);
   posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+  if (o->cwd != NULL) posix_spawn_file_actions_addchdir_np(&fa, o->cwd);
   posix_spawnattr_init(&at);
   sigemptyset(&none);
   sigfillset(&all);

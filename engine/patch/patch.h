@@ -81,8 +81,9 @@ int er_patch_check_regions(const er_patch_file *files, size_t n_files, const er_
                            er_err *err);
 
 /* Writes the changes below dir: temporary files, fsync, rename; mode bits kept;
- * nothing outside dir, no links followed.  On failure what was renamed already
- * is put back and -1 is returned. */
+ * nothing outside dir, no links followed.  A modified file that is not there is
+ * made; one to be created must not be there.  On failure what was renamed
+ * already is put back and -1 is returned. */
 int er_patch_write(const char *dir, const er_patch_result *r, er_err *err);
 
 /* A minimal git-style unified diff (Myers, 3 lines of context) from the files a

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# bootstrap.sh - from a fresh Debian 12 to a running erlua, in one command.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: bash bootstrap.sh run [ARGUMENTS...]   install what is missing, build, search with strategies/evolve.lua
+       bash bootstrap.sh test                 install what is missing, build, run every test
+
+ARGUMENTS go to the strategy: `bash bootstrap.sh run --help` lists them.
+ERLUA_CMAKE_ARGS adds options to the configuration, for example -DERLUA_WERROR=ON.
+USAGE
+}
+
+home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libuv1-dev libsqlite3-dev libedit-dev
+  libncurses-dev libbsd-dev libmd-dev libssl-dev bubblewrap)
+test_packages=(libcmocka-dev lua5.4 sqlite3 python3 tmux)
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+missing_of() {
+  local package
+  for package in "$@"; do installed "$package" || printf '%s\n' "$package"; done
+}
+
+# Runs a command as root, or says what a person has to do.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "these packages need root: run 'apt-get install ${missing[*]}' as root (there is no sudo), then start again"
+  fi
+}
+
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+}
+
+install_missing() {
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+    die "this is no Debian: install the equivalents of these yourself, then build with cmake: $*"
+  mapfile -t missing < <(missing_of "$@")
+  if [ "${#missing[@]}" = 0 ]; then say "all ${#} packages are there"; return; fi
+  say "installing ${#missing[@]} missing packages: ${missing[*]}"
+  apt update -o APT::Update::Error-Mode=any >&2 ||
+    say "the package lists could not be refreshed (no network, or another apt holds the lock); trying with those that are there"
+  apt install -y --no-install-recommends "${missing[@]}" >&2 ||
+    die "apt-get could not install ${missing[*]}: see its message above. Usual causes: no network, or another apt is running (wait for it, then start again)"
+}
+
+build() {
+  say "configuring in $home/build"
+  # shellcheck disable=SC2086  # several options may stand in ERLUA_CMAKE_ARGS
+  (cd "$home" && cmake --preset default ${ERLUA_CMAKE_ARGS:-} >&2) || die "cmake refused the configuration: see its message above"
+  say "building"
+  cmake --build "$home/build" >&2 || die "the build failed: see the compiler's message above"
+}
+
+# The numbers of ctest's own summary, from the report it writes.
+closing_line() {
+  awk '/<testsuite/ { inside = 1 }
+    inside { text = text " " $0 }
+    inside && />/ { exit }
+    function number(name,  at) { at = match(text, " " name "=\"[0-9]+\""); return at ? substr(text, at + length(name) + 3) + 0 : 0 }
+    END { t = number("tests"); f = number("failures"); s = number("skipped") + number("disabled")
+          printf "%d passed, %d failed, %d skipped\n", t - f - s, f, s }' "$1"
+}
+
+run_tests() {
+  local summary=$home/build/test-summary.xml code=0
+  rm -f "$summary"
+  say "testing"
+  (cd "$home" && ctest --preset default --parallel 2 --output-junit "$summary") || code=$?
+  [ -s "$summary" ] || die "ctest ended with code $code and wrote no summary"
+  closing_line "$summary"
+  return "$code"
+}
+
+[ $# -ge 1 ] || { usage >&2; exit 2; }
+verb=$1
+shift
+case $verb in
+  run)
+    install_missing "${build_packages[@]}"
+    build
+    say "starting: erlua strategies/evolve.lua $*"
+    exec "$home/build/erlua" strategies/evolve.lua "$@"
+    ;;
+  test)
+    [ $# = 0 ] || { usage >&2; exit 2; }
+    install_missing "${build_packages[@]}" "${test_packages[@]}"
+    build
+    run_tests
+    ;;
+  -h | --help | help) usage ;;
+  *)
+    say "there is no '$verb'"
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,311 @@
+/* host.c - the engine: one Lua state, one loop, one study at most. */
+
+#include "lua/host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "lua/det.h"
+#include "lua/open.h"
+
+/* For signal handlers alone, which get no argument. */
+static er_host *the_host;
+
+er_host *er_host_of(lua_State *L) { return *(er_host **)lua_getextraspace(L); }
+lua_State *er_host_state(er_host *h) { return h->L; }
+struct er_loop *er_host_loop(er_host *h) { return h->loop; }
+
+er_host *er_host_new(int argc, char **argv) {
+  er_host *h = er_calloc(1, sizeof *h);
+  h->L = luaL_newstate();
+  h->loop = er_loop_new();
+  h->lock_fd = -1;
+  h->argc = argc;
+  h->argv = argv;
+  h->seed = 1;
+  *(er_host **)lua_getextraspace(h->L) = h;    /* new threads copy it */
+  er_open_libs(h->L);
+  return h;
+}
+
+void er_host_free(er_host *h) {
+  if (h == NULL) return;
+  if (the_host == h) the_host = NULL;
+  lua_close(h->L);
+  if (h->jobs != NULL) er_jobs_free(h->jobs);
+  if (h->source != h->store) er_store_close(h->source);
+  er_store_close(h->store);
+  er_study_unlock(h->lock_fd);
+  er_loop_free(h->loop);
+  er_free(h->buckets);
+  er_buf_free(&h->after_commit);
+  er_free(h->study_dir);
+  er_free(h);
+}
+
+void er_host_fatal(er_host *h, const er_err *err) {
+  if (h->fatal) return;                        /* the first cause is the one to tell */
+  h->fatal = true;
+  h->fatal_err = *err;
+}
+
+void er_host_report(er_host *h, const char *fmt, ...) {
+  va_list ap;
+  fflush(stdout);
+  er_host_clear_status(h);
+  fputs("erlua: ", stderr);
+  va_start(ap, fmt);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fputc('\n', stderr);
+}
+
+void er_host_clear_status(er_host *h) {
+  if (h->status > 0) fputs("\r\033[K", stderr);
+  h->status = 0;
+}
+
+/* ---- signals -------------------------------------------------------------------- */
+
+/* Runs in a task that has kept the loop waiting when it should stop. */
+static void interrupt_hook(lua_State *L, lua_Debug *ar) {
+  er_host *h = er_host_of(L);
+  (void)ar;
+  if (h->sigint == 0 && h->sigterm == 0) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (er_clock_mono() - h->signal_at < 0.3) return;     /* an ordinary burst ends by itself */
+  luaL_error(L, "interrupted");
+}
+
+/* Called for a coroutine that begins to run while a signal is pending, too. */
+void er_host_watch(er_host *h, lua_State *co) {
+  if (h->sigint || h->sigterm) lua_sethook(co, interrupt_hook, LUA_MASKCOUNT, 1000);
+}
+
+static void on_signal(int sig) {
+  er_host *h = the_host;
+  if (h == NULL) return;
+  if (sig == SIGINT) h->sigint++;
+  else h->sigterm = sig;
+  h->signal_at = er_clock_mono();
+  if (h->running != NULL) er_host_watch(h, h->running);
+  er_loop_wake(h->loop);
+}
+
+/* Names a task that has kept the loop waiting since the last alarm. */
+static void warn_hook(lua_State *L, lua_Debug *ar) {
+  er_host *h = er_host_of(L);
+  lua_sethook(L, NULL, 0, 0);
+  (void)ar;
+  if (h->current == NULL) return;
+  char *where = er_task_where(L, h->current);
+  er_host_report(h, "task %s has not waited for over a second, at %s; everything else stands still meanwhile",
+                 h->current->path, where);
+  er_free(where);
+}
+
+static void on_alarm(int sig) {
+  static sig_atomic_t seen = -1;
+  static bool warned;
+  er_host *h = the_host;
+  (void)sig;
+  if (h == NULL || h->running == NULL || h->store == NULL) return;
+  if (seen != h->turn_seq) { seen = h->turn_seq; warned = false; return; }
+  if (warned || h->sigint || h->sigterm) return;
+  warned = true;
+  lua_sethook(h->running, warn_hook, LUA_MASKCOUNT, 1);
+}
+
+void er_host_signals(er_host *h) {
+  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  struct itimerval each_second = {{1, 0}, {1, 0}};
+  the_host = h;
+  sigaction(SIGINT, &sa, NULL);
+  sigaction(SIGTERM, &sa, NULL);
+  sigaction(SIGHUP, &sa, NULL);
+  sa.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &sa, NULL);
+  sa.sa_handler = on_alarm;
+  sigaction(SIGALRM, &sa, NULL);
+  setitimer(ITIMER_REAL, &each_second, NULL);
+}
+
+int er_host_interrupted(er_host *h) { return h->sigint; }
+void er_host_interrupt_clear(er_host *h) { h->sigint = 0; }
+
+/* ---- stopping before the end ------------------------------------------------------- */
+
+static void say_waiting(er_host *h) {
+  double left = er_jobs_longest_left(h->jobs);
+  int n = er_jobs_running(h->jobs);
+  if (left >= 0)
+    er_host_report(h, "stopping: nothing new starts; %d running job%s may take up to %.0f s more (Ctrl-C again ends %s now)",
+                   n, n == 1 ? "" : "s", left, n == 1 ? "it" : "them");
+  else
+    er_host_report(h, "stopping: nothing new starts; waiting for %d running job%s without a time limit (Ctrl-C again ends %s now)",
+                   n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+}
+
+/* What a signal asks of a program with a study.  The jobs that run are waited for,
+ * ended, or left to be adopted; what is done is in the journal either way. */
+static bool keep_running(er_host *h) {
+  if (h->sigterm) {
+    h->leaving = true;
+    er_host_report(h, "%s: leaving; running jobs go on and are adopted when the same command is started again",
+                   h->sigterm == SIGHUP ? "hang-up" : "terminated");
+    return false;
+  }
+  if (h->jobs == NULL || er_jobs_running(h->jobs) == 0) return false;
+  if (h->sigint >= 2) {
+    er_host_report(h, "ending %d running job%s; their trials stay open", er_jobs_running(h->jobs),
+                   er_jobs_running(h->jobs) == 1 ? "" : "s");
+    er_jobs_kill_all(h->jobs);
+    return false;
+  }
+  if (!h->leaving) say_waiting(h);
+  h->leaving = true;
+  er_jobs_hold(h->jobs, true);
+  return true;
+}
+
+/* ---- the scheduler -------------------------------------------------------------------- */
+
+static void drain_ready(er_host *h) {
+  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving) {
+    er_task *t = h->ready_first;
+    h->ready_first = t->next;
+    if (h->ready_first == NULL) h->ready_last = NULL;
+    er_task_resume(h, t);
+    if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
+  }
+}
+
+static bool main_done(const er_host *h) { return h->main != NULL && h->main->state == ER_TASK_DONE; }
+
+bool er_host_turn(er_host *h, bool wait) {
+  drain_ready(h);
+  if (h->fatal || h->exiting || main_done(h)) return false;
+  if (h->mode == ER_JOURNAL_REPLAY) {
+    er_replay_step(h);
+    return !h->fatal;
+  }
+  if (h->offline) return false;
+  if (h->on_jobs != NULL) h->on_jobs(h);
+  er_effects_settle(h);
+  if (h->fatal || h->exiting || main_done(h)) return false;
+  if (h->ready_first != NULL && !h->leaving) return true;
+  er_effects_start(h);
+  if (h->done_first != NULL) wait = false;
+  return er_loop_turn(h->loop, wait) || h->done_first != NULL || h->ready_first != NULL;
+}
+
+/* After the main task: the others are cancelled, newest first, and may close
+ * what they hold. */
+static void end_others(er_host *h) {
+  h->main = NULL;
+  er_tasks_cancel_all(h, NULL);
+  double until = er_clock_mono() + 6;
+  while (h->live != NULL && !h->fatal && er_clock_mono() < until && er_host_turn(h, true)) {}
+}
+
+static void report_main_error(er_host *h, er_task *t) {
+  if (t->ok || h->exiting || h->fatal) return;
+  lua_State *co = t->co;
+  const char *msg = luaL_tolstring(co, -1, NULL);
+  er_host_report(h, "%s%s%s", msg, t->trace.len > 0 ? "\n" : "", er_buf_cstr(&t->trace));
+  h->failed = true;
+}
+
+/* -e shows what the code returned; a sub-command returns its exit code. */
+static void use_result(er_host *h, er_task *t) {
+  lua_State *L = h->L;
+  int n;
+  if (!t->ok || (!h->show_result && !h->result_is_code)) return;
+  n = er_task_results(t, L);
+  if (h->result_is_code) {
+    h->exit_code = n > 0 ? (int)lua_tointeger(L, -n) : 0;
+    h->exiting = true;
+  } else if (n > 0) {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "erlua.show");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "print");
+    lua_insert(L, -n - 2);
+    lua_pop(L, 1);
+    if (lua_pcall(L, n, 0, 0) != LUA_OK) er_host_report(h, "%s", lua_tostring(L, -1));
+  }
+  lua_settop(L, 0);
+}
+
+static int exit_code(er_host *h) {
+  if (h->fatal) {
+    er_host_report(h, "%s", h->fatal_err.msg);
+    return 1;
+  }
+  if (h->exiting) return h->exit_code;
+  if (h->leaving && !h->offline) return 3;
+  return h->failed ? 1 : 0;
+}
+
+/* The last commit: what was written since the last wake. */
+static void commit_rest(er_host *h) {
+  er_err err;
+  if (h->store == NULL || h->fatal) return;
+  if (h->mode == ER_JOURNAL_LIVE) er_effects_settle(h);
+  else if (er_store_commit(h->store, &err) < 0) er_host_fatal(h, &err);
+}
+
+/* Ctrl-C in a script that has no study: there is nothing to resume. */
+static bool stop_plain(er_host *h) {
+  if (h->store != NULL || (h->sigint == 0 && h->sigterm == 0)) return false;
+  h->exiting = true;
+  h->exit_code = 128 + (h->sigterm ? (int)h->sigterm : SIGINT);
+  return true;
+}
+
+int er_host_main(er_host *h, int nargs) {
+  er_task *t = er_task_spawn(h, h->L, nargs, NULL, h->script != NULL ? h->script : "main");
+  int seen = 0;
+  h->main = t;
+  t->refs++;
+  t->observed = true;
+  for (;;) {
+    bool more = er_host_turn(h, true);
+    if ((h->sigint != seen || h->sigterm) && !stop_plain(h)) {
+      seen = h->sigint;
+      if (!keep_running(h)) { h->leaving = true; break; }
+    }
+    if (h->exiting || h->fatal || main_done(h)) break;
+    if (h->leaving && (h->offline || er_jobs_running(h->jobs) == 0)) break;
+    if (more) continue;
+    er_err err;
+    er_fail(&err, "deadlock", "the script waits for something that can never happen: every task waits for another");
+    er_host_fatal(h, &err);
+    break;
+  }
+  if (main_done(h)) {
+    report_main_error(h, t);
+    use_result(h, t);
+    if (!h->exiting && !h->fatal && !h->leaving) end_others(h);
+  }
+  h->main = NULL;
+  er_task_release(t);
+  commit_rest(h);
+  return exit_code(h);
+}
+
+/* ---- writes to the study ------------------------------------------------------------------ */
+
+int er_host_put(er_host *h, bool update, const char *table, size_t n, const char *const *cols,
+                const er_value *vals, er_err *err) {
+  h->tick++;
+  if (h->mode == ER_JOURNAL_REPLAY && !h->offline && h->tick <= h->applied) return 0;
+  return update ? er_store_update(h->store, table, n, cols, vals, err) : er_store_put(h->store, table, n, cols, vals, err);
+}

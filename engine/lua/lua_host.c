@@ -1,0 +1,182 @@
+/* lua_host.c - erlua.core.host and erlua.core.rng: the program, the terminal,
+ * generators with a name. */
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "lua/host.h"
+#include "lua/modules.h"
+
+/* ---- the program ---------------------------------------------------------------------- */
+
+/* exit(code): ends the program in order, from wherever it is called. */
+static int host_exit(lua_State *L) {
+  er_host *h = er_host_of(L);
+  h->exit_code = (int)luaL_optinteger(L, 1, 0);
+  h->exiting = true;
+  if (h->current != NULL) h->current->cancelled = h->current->unwinding = true;
+  lua_pushliteral(L, "cancelled");
+  return lua_error(L);
+}
+
+static int host_report(lua_State *L) {
+  er_host_report(er_host_of(L), "%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
+static int host_args(lua_State *L) {
+  er_host *h = er_host_of(L);
+  lua_createtable(L, h->argc, 0);
+  for (int i = 0; i < h->argc; i++) {
+    lua_pushstring(L, h->argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+static int host_set_script(lua_State *L) {
+  er_host *h = er_host_of(L);
+  lua_settop(L, 1);
+  h->script = luaL_checkstring(L, 1);
+  luaL_ref(L, LUA_REGISTRYINDEX);              /* keeps the string */
+  return 0;
+}
+
+static int host_version(lua_State *L) {
+  lua_pushliteral(L, ERLUA_VERSION);
+  return 1;
+}
+
+static int host_self(lua_State *L) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  lua_pushlstring(L, path, n > 0 ? (size_t)n : 0);
+  return 1;
+}
+
+/* True while the script is handed what the journal holds. */
+static int host_replaying(lua_State *L) {
+  er_host *h = er_host_of(L);
+  lua_pushboolean(L, h->mode == ER_JOURNAL_REPLAY);
+  return 1;
+}
+
+/* ---- the terminal ------------------------------------------------------------------------ */
+
+static int host_terminal(lua_State *L) {
+  struct winsize ws;
+  int fd = (int)luaL_optinteger(L, 1, 2);
+  if (!isatty(fd)) return 0;
+  lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0 ? ws.ws_col : 80);
+  return 1;
+}
+
+/* status(text): one line that the next one, or any other output, takes the place of. */
+static int host_status(lua_State *L) {
+  er_host *h = er_host_of(L);
+  size_t n;
+  const char *s = luaL_optlstring(L, 1, "", &n);
+  fflush(stdout);
+  er_host_clear_status(h);
+  fwrite(s, 1, n, stderr);
+  fflush(stderr);
+  h->status = n;
+  return 0;
+}
+
+static int host_progress(lua_State *L) {       /* a plain line on stderr */
+  er_host_clear_status(er_host_of(L));
+  fprintf(stderr, "%s\n", luaL_checkstring(L, 1));
+  return 0;
+}
+
+/* Plain bytes on standard output, also while replaying: reports and --json. */
+static int host_out(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  er_host_clear_status(er_host_of(L));
+  fwrite(s, 1, n, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+static int host_stdin(lua_State *L) {
+  luaL_Buffer b;
+  size_t n;
+  luaL_buffinit(L, &b);
+  do {
+    char *p = luaL_prepbuffer(&b);
+    n = fread(p, 1, LUAL_BUFFERSIZE, stdin);
+    luaL_addsize(&b, n);
+  } while (n == LUAL_BUFFERSIZE);
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static const luaL_Reg hostlib[] = {
+  {"exit", host_exit}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
+  {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal},
+  {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin}, {NULL, NULL}
+};
+
+int luaopen_erlua_core_host(lua_State *L) {
+  luaL_newlib(L, hostlib);
+  return 1;
+}
+
+/* ---- generators ---------------------------------------------------------------------------- */
+
+#define RNG "erlua.rng"
+
+static int rng_new(lua_State *L) {
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  const char *path = luaL_checkstring(L, 2);
+  er_rng *r = lua_newuserdatauv(L, sizeof *r, 0);
+  er_rng_seed(r, seed, path);
+  luaL_setmetatable(L, RNG);
+  return 1;
+}
+
+/* The running task's own generator, or a named one. */
+static er_rng *check_rng(lua_State *L) {
+  er_host *h = er_host_of(L);
+  if (lua_isuserdata(L, 1)) return luaL_checkudata(L, 1, RNG);
+  if (h->current == NULL) luaL_error(L, "random: no task is running here");
+  return &h->current->rng;
+}
+
+static int rng_int(lua_State *L) {
+  er_rng *r = check_rng(L);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n >= 1, 2, "a number from 1 up expected");
+  lua_pushinteger(L, (lua_Integer)er_rng_below(r, (uint64_t)n) + 1);
+  return 1;
+}
+
+static int rng_unit(lua_State *L) {
+  lua_pushnumber(L, er_rng_unit(check_rng(L)));
+  return 1;
+}
+
+static int rng_normal(lua_State *L) {           /* Box and Muller, one value a call */
+  er_rng *r = check_rng(L);
+  double u = 1.0 - er_rng_unit(r), v = er_rng_unit(r);
+  lua_pushnumber(L, sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
+  return 1;
+}
+
+static const luaL_Reg rng_methods[] = {{"int", rng_int}, {"unit", rng_unit}, {"normal", rng_normal}, {NULL, NULL}};
+static const luaL_Reg rng_meta[] = {{NULL, NULL}};
+
+int luaopen_erlua_core_rng(lua_State *L) {
+  er_new_class(L, RNG, rng_methods, rng_meta);
+  lua_newtable(L);
+  lua_pushcfunction(L, rng_new);
+  lua_setfield(L, -2, "new");
+  luaL_setfuncs(L, rng_methods, 0);            /* rng.int(nil, n): the task's own */
+  return 1;
+}

@@ -1,0 +1,423 @@
+/* lua_task.c - erlua.core.task: spawn, wait, cancel, groups, sleep, clocks. */
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "lua/host.h"
+#include "lua/json.h"
+#include "lua/modules.h"
+#include "lua/open.h"
+
+#define TASK "erlua.task"
+#define GROUP "erlua.group"
+
+/* ---- handles ------------------------------------------------------------------------ */
+
+static er_task *check_task(lua_State *L, int idx) {
+  er_task **p = luaL_checkudata(L, idx, TASK);
+  if (*p == NULL) luaL_error(L, "attempt to use a closed task");
+  return *p;
+}
+
+static void push_task(lua_State *L, er_task *t) {
+  er_task **p = lua_newuserdatauv(L, sizeof *p, 0);
+  *p = NULL;
+  luaL_setmetatable(L, TASK);
+  *p = t;
+  t->refs++;
+}
+
+static int task_gc(lua_State *L) {
+  er_task **p = luaL_checkudata(L, 1, TASK);
+  er_task *t = *p;
+  *p = NULL;
+  if (t != NULL) er_task_release(t);
+  return 0;
+}
+
+static int task_tostring(lua_State *L) {
+  er_task *t = check_task(L, 1);
+  static const char *const names[] = {"ready", "running", "waiting", "done"};
+  lua_pushfstring(L, "task %s (%s)", t->path, t->state == ER_TASK_DONE && !t->ok ? "failed" : names[t->state]);
+  return 1;
+}
+
+/* ---- spawn and wait -------------------------------------------------------------------- */
+
+static er_task *spawn(lua_State *L) {
+  er_host *h = er_host_of(L);
+  er_task *t;
+  char *line;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (h->current == NULL) luaL_error(L, "spawn: no task is running here (a finalizer, or engine code)");
+  line = er_task_where(L, h->current);
+  t = er_task_spawn(h, L, lua_gettop(L) - 1, h->current, line);
+  er_free(line);
+  return t;
+}
+
+static int task_spawn(lua_State *L) {
+  er_task *t = spawn(L);
+  push_task(L, t);
+  return 1;
+}
+
+typedef struct { er_op op; er_task *target; } join_op;
+
+/* true and the results, or false and the error. */
+static int push_outcome(lua_State *L, er_task *t) {
+  int n;
+  lua_pushboolean(L, t->ok);
+  n = er_task_results(t, L);
+  return n < 0 ? 2 : n + 1;
+}
+
+static int join_push(lua_State *L, er_op *op) { return push_outcome(L, ((join_op *)op)->target); }
+
+static void join_abort(er_op *op) {
+  er_op **p = &((join_op *)op)->target->joins;
+  while (*p != NULL && *p != op) p = &(*p)->next;
+  if (*p != NULL) *p = op->next;
+}
+
+static void join_free(er_op *op) { er_task_release(((join_op *)op)->target); }
+
+static const er_op_class join_class = {"task:wait", join_push, NULL, join_abort, join_free};
+
+static int task_wait(lua_State *L) {
+  er_task *target = check_task(L, 1), *t;
+  join_op *o;
+  target->observed = true;
+  if (target->state == ER_TASK_DONE) return push_outcome(L, target);
+  t = er_task_need(L, "task:wait");
+  if (t == target) return luaL_error(L, "task:wait: a task cannot wait for itself");
+  o = (join_op *)er_op_new(t, &join_class, sizeof *o);
+  o->target = target;
+  target->refs++;
+  o->op.next = target->joins;
+  target->joins = &o->op;
+  return er_task_wait(L, &o->op);
+}
+
+static void nothing(lua_State *L, void *ud, er_buf *out) {
+  (void)L;
+  (void)ud;
+  er_buf_str(out, "[]");
+}
+
+static int task_cancel(lua_State *L) {
+  er_task *t = check_task(L, 1);
+  er_host *h = er_host_of(L);
+  er_buf call = {0};
+  if (t->state == ER_TASK_DONE || t->cancelled) return 0;
+  t->observed = true;
+  er_text_quote(&call, t->path, strlen(t->path));
+  lua_settop(L, 0);
+  er_effect_now(L, "cancel", call.ptr, call.len, nothing, NULL);
+  er_buf_free(&call);
+  er_task_cancel(t);
+  if (t == h->current) {
+    t->unwinding = true;
+    lua_pushliteral(L, "cancelled");
+    return lua_error(L);
+  }
+  return 0;
+}
+
+static int task_done(lua_State *L) {
+  lua_pushboolean(L, check_task(L, 1)->state == ER_TASK_DONE);
+  return 1;
+}
+
+static int task_id(lua_State *L) {            /* for pairs: the order of spawning, deepest number last */
+  er_task *t = check_task(L, 1);
+  long long id = 0;
+  for (const char *p = t->path; *p; p++) id = (id * 131 + (unsigned char)*p) & 0x7fffffffffffLL;
+  lua_pushinteger(L, id);
+  return 1;
+}
+
+/* ---- groups ------------------------------------------------------------------------------ */
+
+static er_group *check_group(lua_State *L, int idx) {
+  er_group **p = luaL_checkudata(L, idx, GROUP);
+  if (*p == NULL) luaL_error(L, "attempt to use a closed group");
+  return *p;
+}
+
+static int task_group(lua_State *L) {
+  er_group **p = lua_newuserdatauv(L, sizeof *p, 0);
+  *p = NULL;
+  luaL_setmetatable(L, GROUP);
+  *p = er_calloc(1, sizeof **p);
+  (*p)->refs = 1;
+  return 1;
+}
+
+static int group_gc(lua_State *L) {
+  er_group **p = luaL_checkudata(L, 1, GROUP);
+  er_group *g = *p;
+  *p = NULL;
+  if (g != NULL) er_group_release(g);
+  return 0;
+}
+
+/* group:spawn(fn, ...): a task whose end group:next tells. */
+static int group_spawn(lua_State *L) {
+  er_group *g = check_group(L, 1);
+  er_task *t;
+  lua_remove(L, 1);
+  t = spawn(L);
+  t->group = g;
+  t->observed = true;
+  g->refs++;
+  g->live++;
+  push_task(L, t);
+  return 1;
+}
+
+typedef struct { er_op op; er_group *group; } group_op;
+
+/* The next finished task, ok, and its results or error; nothing when none is left. */
+static int push_finished(lua_State *L, er_group *g) {
+  er_task *t = g->first;
+  int n;
+  if (t == NULL) return 0;
+  g->first = t->next;
+  if (g->first == NULL) g->last = NULL;
+  push_task(L, t);
+  n = push_outcome(L, t);
+  er_task_release(t);
+  return n + 1;
+}
+
+static int next_push(lua_State *L, er_op *op) { return push_finished(L, ((group_op *)op)->group); }
+static void next_abort(er_op *op) { ((group_op *)op)->group->waiter = NULL; }
+static void next_free(er_op *op) { er_group_release(((group_op *)op)->group); }
+static const er_op_class next_class = {"group:next", next_push, NULL, next_abort, next_free};
+
+static int group_next(lua_State *L) {
+  er_group *g = check_group(L, 1);
+  er_task *t;
+  group_op *o;
+  if (g->first != NULL) return push_finished(L, g);
+  if (g->live == 0) return 0;
+  t = er_task_need(L, "group:next");
+  if (g->waiter != NULL) return luaL_error(L, "group:next: another task already waits for this group");
+  o = (group_op *)er_op_new(t, &next_class, sizeof *o);
+  o->group = g;
+  g->refs++;
+  g->waiter = &o->op;
+  return er_task_wait(L, &o->op);
+}
+
+/* ---- sleep and clocks ------------------------------------------------------------------------ */
+
+typedef struct { er_op op; er_timer *timer; double seconds; } sleep_op;
+
+static void sleep_fired(void *ud) {
+  sleep_op *o = ud;
+  er_timer_stop(o->timer);
+  o->timer = NULL;
+  er_buf_str(&o->op.result, "[]");
+  er_op_done(&o->op);
+}
+
+static void sleep_start(er_op *op) {
+  sleep_op *o = (sleep_op *)op;
+  o->timer = er_timer_start(op->host->loop, o->seconds, 0, sleep_fired, o);
+}
+
+static void sleep_stop(er_op *op) {
+  sleep_op *o = (sleep_op *)op;
+  er_timer_stop(o->timer);
+  o->timer = NULL;
+}
+
+static int sleep_push(lua_State *L, er_op *op) {
+  (void)L;
+  (void)op;
+  return 0;
+}
+
+static const er_op_class sleep_class = {"sleep", sleep_push, sleep_start, sleep_stop, sleep_stop};
+
+/* sleep(seconds [, kind]): kind "timeout" names it in the journal. */
+static int task_sleep(lua_State *L) {
+  double s = luaL_checknumber(L, 1);
+  const char *kind = luaL_optstring(L, 2, "sleep");
+  er_task *t = er_task_need(L, "sleep");
+  sleep_op *o;
+  char call[40];
+  luaL_argcheck(L, s >= 0 && s < 1e9, 1, "seconds from 0 to 1e9 expected");
+  o = (sleep_op *)er_op_new(t, &sleep_class, sizeof *o);
+  o->seconds = s;
+  snprintf(call, sizeof call, "[%.17g]", s);
+  return er_effect_wait(L, &o->op, kind, call, strlen(call));
+}
+
+static void read_clock(lua_State *L, void *ud, er_buf *out) {
+  (void)L;
+  (void)ud;
+  er_buf_char(out, '[');
+  er_text_double(out, er_clock_wall());
+  er_buf_char(out, ']');
+}
+
+static int task_now(lua_State *L) {
+  lua_settop(L, 0);
+  return er_effect_now(L, "now", "[]", 2, read_clock, NULL);
+}
+
+/* For what is only shown: not journaled, never let it decide anything. */
+static int task_clock(lua_State *L) {
+  lua_pushnumber(L, er_clock_mono());
+  return 1;
+}
+
+/* ---- once ------------------------------------------------------------------------------------- */
+
+/* fn runs in a task of its own whose effects are not journaled; on replay it does
+ * not run at all. */
+typedef struct { er_op op; int fn; er_task *child; } once_op;
+
+static void once_ended(er_task *t, void *ud) {
+  once_op *o = ud;
+  er_buf *out = &o->op.result;
+  er_err err;
+  int n = t->nresults, base = lua_gettop(t->co) - n;
+  o->child = NULL;
+  t->observed = true;
+  er_buf_str(out, t->ok ? "[true" : "[false");
+  for (int i = 1; i <= n; i++) {
+    er_buf_char(out, ',');
+    if (er_json_encode(t->co, base + i, out, &err) == 0) continue;
+    er_buf_clear(out);
+    er_buf_str(out, "[false,");
+    er_text_quote(out, err.msg, strlen(err.msg));
+    break;
+  }
+  er_buf_char(out, ']');
+  er_op_done(&o->op);
+}
+
+static void once_start(er_op *op) {
+  once_op *o = (once_op *)op;
+  er_host *h = op->host;
+  char *path = er_asprintf("%s.once%lld", op->task->path, (long long)op->task->seq);
+  er_task root = {.path = path, .quiet = true};
+  lua_rawgeti(h->L, LUA_REGISTRYINDEX, o->fn);
+  o->child = er_task_spawn(h, h->L, 0, &root, op->task->line);
+  o->child->on_end = once_ended;
+  o->child->end_ud = o;
+  er_free(path);
+}
+
+static void once_abort(er_op *op) {
+  once_op *o = (once_op *)op;
+  if (o->child == NULL) return;
+  o->child->on_end = NULL;
+  er_task_cancel(o->child);
+}
+
+static int once_push(lua_State *L, er_op *op) {
+  int top = lua_gettop(L), n = er_effect_push(L, &op->result);
+  bool ok = lua_toboolean(L, top + 2);        /* behind the array itself */
+  if (!ok) {
+    lua_settop(L, top + 3);
+    return lua_error(L);
+  }
+  return n - 1;
+}
+
+static void once_free(er_op *op) { luaL_unref(op->host->L, LUA_REGISTRYINDEX, ((once_op *)op)->fn); }
+
+static const er_op_class once_class = {"once", once_push, once_start, once_abort, once_free};
+
+static int task_once(lua_State *L) {
+  er_task *t = er_task_need(L, "once");
+  once_op *o;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  o = (once_op *)er_op_new(t, &once_class, sizeof *o);
+  o->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+  return er_effect_wait(L, &o->op, "once", "[]", 2);
+}
+
+/* ---- record ---------------------------------------------------------------------------------- */
+
+/* Calls fn (stack index 3) and keeps its result; an error is kept as a flag. */
+static void make_record(lua_State *L, void *ud, er_buf *out) {
+  bool *failed = ud;
+  er_err err;
+  lua_pushvalue(L, 3);
+  *failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
+  er_buf_char(out, '[');
+  if (*failed) er_buf_str(out, "null");
+  else if (er_json_encode(L, -1, out, &err) < 0) {
+    *failed = true;
+    er_buf_clear(out);
+    er_buf_str(out, "[null");
+    lua_pushstring(L, err.msg);
+  }
+  er_buf_char(out, ']');
+}
+
+/* record(kind, call, fn) -> what fn returned, now or when it was first called; fn
+ * computes and cannot wait. */
+static int task_record(lua_State *L) {
+  const char *kind = luaL_checkstring(L, 1);
+  size_t n;
+  const char *call = luaL_checklstring(L, 2, &n);
+  bool failed = false;
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  int top = er_effect_now(L, kind, call, n, make_record, &failed);
+  if (!failed) return top;
+  lua_settop(L, 4);                            /* the error, just above fn */
+  return lua_error(L);
+}
+
+static int task_path(lua_State *L) {
+  er_host *h = er_host_of(L);
+  lua_pushstring(L, h->current != NULL ? h->current->path : "");
+  return 1;
+}
+
+static int task_live(lua_State *L) {
+  er_host *h = er_host_of(L);
+  lua_pushinteger(L, (lua_Integer)h->n_live);
+  return 1;
+}
+
+static const luaL_Reg tasklib[] = {
+  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"once", task_once}, {"record", task_record},
+  {"clock", task_clock}, {"path", task_path}, {"live", task_live}, {NULL, NULL}
+};
+static const luaL_Reg task_methods[] = {
+  {"wait", task_wait}, {"cancel", task_cancel}, {"done", task_done}, {NULL, NULL}
+};
+static const luaL_Reg task_meta[] = {
+  {"__gc", task_gc}, {"__tostring", task_tostring}, {"__id", task_id}, {NULL, NULL}
+};
+static const luaL_Reg group_methods[] = {{"spawn", group_spawn}, {"next", group_next}, {NULL, NULL}};
+static const luaL_Reg group_meta[] = {{"__gc", group_gc}, {"__close", group_gc}, {NULL, NULL}};
+
+void er_new_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, meta, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+int luaopen_erlua_core_task(lua_State *L) {
+  er_new_class(L, TASK, task_methods, task_meta);
+  er_new_class(L, GROUP, group_methods, group_meta);
+  luaL_newlib(L, tasklib);
+  return 1;
+}

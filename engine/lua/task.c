@@ -1,0 +1,413 @@
+/* task.c - coroutines that wait: spawn, wait, cancel, end. */
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "lua/det.h"
+#include "lua/host.h"
+
+static const double CLOSE_SECONDS = 5;     /* a cancelled task's <close> handlers may wait this long */
+
+/* ---- the table of live tasks, by path ---------------------------------------- */
+
+static size_t hash(const char *s) {
+  size_t x = 14695981039346656037u;
+  for (; *s; s++) x = (x ^ (unsigned char)*s) * 1099511628211u;
+  return x;
+}
+
+static void grow(er_host *h) {
+  size_t n = h->n_buckets ? h->n_buckets * 2 : 64;
+  er_free(h->buckets);
+  h->buckets = er_calloc(n, sizeof *h->buckets);
+  h->n_buckets = n;
+  for (er_task *t = h->live; t != NULL; t = t->next_live) {
+    er_task **b = &h->buckets[hash(t->path) & (n - 1)];
+    t->bucket = *b;
+    *b = t;
+  }
+}
+
+static void enlist(er_host *h, er_task *t) {
+  er_task **b;
+  if (h->n_live >= h->n_buckets) grow(h);
+  h->n_live++;
+  t->next_live = h->live;
+  if (h->live != NULL) h->live->prev_live = t;
+  h->live = t;
+  b = &h->buckets[hash(t->path) & (h->n_buckets - 1)];
+  t->bucket = *b;
+  *b = t;
+}
+
+static void delist(er_host *h, er_task *t) {
+  er_task **b = &h->buckets[hash(t->path) & (h->n_buckets - 1)];
+  while (*b != t) b = &(*b)->bucket;
+  *b = t->bucket;
+  if (t->prev_live != NULL) t->prev_live->next_live = t->next_live;
+  else h->live = t->next_live;
+  if (t->next_live != NULL) t->next_live->prev_live = t->prev_live;
+  t->prev_live = t->next_live = NULL;
+  h->n_live--;
+}
+
+er_task *er_task_find(er_host *h, const char *path) {
+  er_task *t = h->n_buckets ? h->buckets[hash(path) & (h->n_buckets - 1)] : NULL;
+  while (t != NULL && strcmp(t->path, path) != 0) t = t->bucket;
+  return t;
+}
+
+/* ---- where the user's code is -------------------------------------------------- */
+
+char *er_task_where(lua_State *L, er_task *t) {
+  lua_Debug ar;
+  for (int level = 0; level < 64 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || strncmp(ar.source, "@erlua/", 7) == 0) continue;
+    return er_asprintf("%s:%d", ar.short_src, ar.currentline);
+  }
+  return er_strdup(t != NULL && t->line != NULL ? t->line : "?");
+}
+
+/* ---- birth --------------------------------------------------------------------- */
+
+/* Keeps an error's traceback beside it; errors that are no strings stay as they are. */
+static int with_trace(lua_State *L) {
+  er_task *t = er_host_of(L)->current;
+  if (t == NULL) return 1;
+  if (lua_type(L, 1) == LUA_TSTRING && strcmp(lua_tostring(L, 1), "cancelled") == 0) return 1;
+  luaL_traceback(L, L, NULL, 1);
+  er_buf_clear(&t->trace);
+  er_buf_str(&t->trace, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int body_k(lua_State *L, int status, lua_KContext ctx) {
+  er_task *t = (er_task *)ctx;
+  t->ok = status == LUA_OK || status == LUA_YIELD;
+  return lua_gettop(L) - 1;
+}
+
+static int body(lua_State *L) {
+  er_task *t = er_host_of(L)->current;
+  lua_pushcfunction(L, with_trace);
+  lua_insert(L, 1);
+  return body_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t, body_k), (lua_KContext)t);
+}
+
+er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, const char *line) {
+  er_task *t = er_calloc(1, sizeof *t);
+  t->host = h;
+  t->co = lua_newthread(from);
+  t->ref = luaL_ref(from, LUA_REGISTRYINDEX);
+  t->refs = 1;
+  t->path = parent != NULL ? er_asprintf("%s.%lld", parent->path, (long long)++parent->spawned) : er_strdup("0");
+  t->line = er_strdup(line);
+  t->quiet = parent != NULL && parent->quiet;
+  t->nargs = nargs + 1;
+  er_rng_seed(&t->rng, h->seed, t->path);
+  lua_pushcfunction(t->co, body);
+  lua_xmove(from, t->co, nargs + 1);
+  enlist(h, t);
+  er_task_ready(t);
+  return t;
+}
+
+er_task *er_host_spawn_chunk(er_host *h) {
+  static long long lines;
+  er_task *t;
+  er_task root = {.path = (char *)"repl", .spawned = lines++};
+  t = er_task_spawn(h, h->L, 0, &root, "stdin");
+  t->foreground = t->observed = true;
+  t->refs++;
+  return t;
+}
+
+/* ---- scheduling ------------------------------------------------------------------ */
+
+void er_task_ready(er_task *t) {
+  er_host *h = t->host;
+  t->state = ER_TASK_READY;
+  t->next = NULL;
+  if (h->ready_last != NULL) h->ready_last->next = t;
+  else h->ready_first = t;
+  h->ready_last = t;
+}
+
+static void unready(er_task *t) {
+  er_host *h = t->host;
+  er_task **p = &h->ready_first, *last = NULL;
+  while (*p != NULL && *p != t) { last = *p; p = &(*p)->next; }
+  if (*p == NULL) return;
+  *p = t->next;
+  if (h->ready_last == t) h->ready_last = last;
+  t->next = NULL;
+}
+
+void er_task_release(er_task *t) {
+  if (--t->refs > 0) return;
+  if (!t->ok && !t->observed && !t->cancelled) {
+    luaL_tolstring(t->co, -1, NULL);
+    er_host_report(t->host, "task %s (%s) failed: %s\n%s", t->path, t->line, lua_tostring(t->co, -1), er_buf_cstr(&t->trace));
+    t->host->failed = true;
+  }
+  luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->ref);
+  er_buf_free(&t->trace);
+  er_free(t->path);
+  er_free(t->line);
+  er_free(t);
+}
+
+static void to_group(er_task *t) {
+  er_group *g = t->group;
+  if (g == NULL) return;
+  g->live--;
+  t->refs++;
+  t->next = NULL;
+  if (g->last != NULL) g->last->next = t;
+  else g->first = t;
+  g->last = t;
+  if (g->waiter != NULL) {
+    er_op *op = g->waiter;
+    g->waiter = NULL;
+    er_op_done(op);
+  }
+}
+
+void er_group_release(er_group *g) {
+  if (--g->refs > 0) return;
+  while (g->first != NULL) {
+    er_task *t = g->first;
+    g->first = t->next;
+    er_task_release(t);
+  }
+  er_free(g);
+}
+
+static void end(er_task *t) {
+  er_group *g = t->group;
+  t->state = ER_TASK_DONE;
+  if (t->op != NULL) er_op_free(t->op);
+  t->op = NULL;
+  er_timer_stop(t->closing);
+  t->closing = NULL;
+  if (t->on_end != NULL) t->on_end(t, t->end_ud);
+  while (t->joins != NULL) {
+    er_op *op = t->joins;
+    t->joins = op->next;
+    t->observed = true;
+    er_op_done(op);
+  }
+  delist(t->host, t);
+  to_group(t);
+  t->group = NULL;
+  if (g != NULL) er_group_release(g);
+  er_task_release(t);
+}
+
+/* Ends a task that never started or does not end by itself; its <close>
+ * handlers run but cannot wait. */
+static void force_end(er_task *t) {
+  t->ok = false;
+  lua_resetthread(t->co);
+  lua_settop(t->co, 0);
+  lua_pushstring(t->co, "cancelled");
+  t->nresults = 1;
+  end(t);
+}
+
+void er_task_resume(er_host *h, er_task *t) {
+  int n = 0, nargs, rc;
+  if (t->expired) { force_end(t); return; }
+  h->tick++;
+  h->current = t;
+  h->running = t->co;
+  h->turn_seq++;
+  t->state = ER_TASK_RUNNING;
+  nargs = t->started ? 0 : t->nargs;
+  t->started = true;
+  rc = lua_resume(t->co, NULL, nargs, &n);
+  h->running = NULL;
+  h->current = NULL;
+  h->turn_seq++;
+  if (rc == LUA_YIELD) {
+    lua_pop(t->co, n);
+    return;
+  }
+  if (rc != LUA_OK) t->ok = false, n = 1;
+  t->nresults = n;
+  end(t);
+}
+
+bool er_task_done(const er_task *t) { return t->state == ER_TASK_DONE; }
+
+int er_task_results(er_task *t, lua_State *to) {
+  int n = t->nresults, base = lua_gettop(t->co) - n;
+  t->observed = true;
+  luaL_checkstack(to, n + 1, "too many results");
+  for (int i = 1; i <= n; i++) lua_pushvalue(t->co, base + i);
+  lua_xmove(t->co, to, n);
+  return t->ok ? n : -1;
+}
+
+/* ---- operations -------------------------------------------------------------------- */
+
+er_task *er_task_need(lua_State *L, const char *what) {
+  er_host *h = er_host_of(L);
+  if (h->current == NULL || !lua_isyieldable(L))
+    luaL_error(L, "%s cannot wait here: inside a sort or gsub callback, a metamethod called from C, a finalizer, "
+                  "or while a module loads; call it from the script itself or a task", what);
+  return h->current;
+}
+
+er_op *er_op_new(er_task *t, const er_op_class *class, size_t size) {
+  er_op *op = er_calloc(1, size);
+  op->class = class;
+  op->host = t->host;
+  op->task = t;
+  if (t->op != NULL) er_op_free(t->op);     /* left by a coroutine that was closed while it waited */
+  t->op = op;
+  return op;
+}
+
+void er_op_free(er_op *op) {
+  if (op->keep) {
+    op->task = NULL;
+    return;
+  }
+  if (op->class->free != NULL) op->class->free(op);
+  er_free(op->call);
+  er_free(op->line);
+  er_buf_free(&op->result);
+  er_free(op);
+}
+
+void er_op_done(er_op *op) {
+  er_host *h = op->host;
+  if (op->state == ER_OP_CANCELLED || op->state == ER_OP_DONE) return;
+  op->state = ER_OP_DONE;
+  if (!op->effect) {                        /* a join or a group: woken in this very drain */
+    op->state = ER_OP_DELIVERED;
+    er_task_ready(op->task);
+    return;
+  }
+  op->next = NULL;
+  if (h->done_last != NULL) h->done_last->next = op;
+  else h->done_first = op;
+  h->done_last = op;
+}
+
+ER_LJMP static int raise_cancelled(lua_State *L, er_task *t) {
+  t->unwinding = true;
+  lua_pushstring(L, "cancelled");
+  return lua_error(L);
+}
+
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  er_op *op = (er_op *)ctx;
+  er_task *t = er_host_of(L)->current;
+  int n;
+  (void)status;
+  if (op->state == ER_OP_CANCELLED) {
+    t->op = NULL;
+    er_op_free(op);
+    return raise_cancelled(L, t);
+  }
+  n = op->class->push(L, op);
+  t->op = NULL;
+  er_op_free(op);
+  return n;
+}
+
+int er_task_wait(lua_State *L, er_op *op) {
+  er_task *t = op->task;
+  if (t->cancelled && !er_task_closing(L, t)) {
+    op->state = ER_OP_CANCELLED;
+    t->op = NULL;
+    er_op_free(op);
+    return raise_cancelled(L, t);
+  }
+  t->state = ER_TASK_WAITING;
+  lua_pushlightuserdata(L, t->host);        /* what tells this yield from a user's own */
+  return lua_yieldk(L, 1, (lua_KContext)op, wait_k);
+}
+
+/* While a cancel unwinds the task only <close> handlers run; after a pcall has
+ * caught it, a handler is known by the name under which Lua calls it. */
+bool er_task_closing(lua_State *L, const er_task *t) {
+  lua_Debug ar;
+  if (t->unwinding) return true;
+  for (int level = 0; level < 200 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "n", &ar);
+    if (ar.name != NULL && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "close") == 0) return true;
+  }
+  return false;
+}
+
+/* ---- cancel -------------------------------------------------------------------------- */
+
+static void closing_expired(void *ud) {
+  er_task *t = ud;
+  er_timer_stop(t->closing);
+  t->closing = NULL;
+  t->expired = true;
+  if (t->state == ER_TASK_WAITING) er_task_ready(t);
+}
+
+/* Remembers that the strategy itself gave this effect up, so that a row which
+ * came too late for it is passed over. */
+static void note_late(er_host *h, const er_op *op) {
+  er_op *note = er_calloc(1, sizeof *note);
+  note->seq = op->seq;
+  note->call = er_strdup(op->task->path);
+  note->next = h->late;
+  h->late = note;
+}
+
+/* Takes an operation out of whatever would still wake its task. */
+static void detach(er_op *op) {
+  er_host *h = op->host;
+  er_op_state was = op->state;
+  op->state = ER_OP_CANCELLED;
+  if (op->effect && h->mode == ER_JOURNAL_REPLAY && op->seq > 0) note_late(h, op);
+  if (was == ER_OP_NEW || was == ER_OP_DONE) {
+    er_op **lists[] = {&h->start_first, &h->done_first};
+    for (int i = 0; i < 2; i++) {
+      er_op **p = lists[i], *last = NULL;
+      while (*p != NULL && *p != op) { last = *p; p = &(*p)->next; }
+      if (*p == NULL) continue;
+      *p = op->next;
+      if (i == 0 && h->start_last == op) h->start_last = last;
+      if (i == 1 && h->done_last == op) h->done_last = last;
+    }
+  }
+  if (op->class->abort != NULL) op->class->abort(op);
+}
+
+void er_task_cancel(er_task *t) {
+  er_host *h = t->host;
+  if (t->state == ER_TASK_DONE || t->cancelled) return;
+  t->cancelled = true;
+  if (!t->started) {
+    unready(t);
+    force_end(t);
+    return;
+  }
+  if (t->closing == NULL) {
+    t->closing = er_timer_start(h->loop, CLOSE_SECONDS, 0, closing_expired, t);
+    er_timer_unref(t->closing);
+  }
+  if (t->state != ER_TASK_WAITING || t->op == NULL || er_task_closing(t->co, t)) return;
+  detach(t->op);
+  er_task_ready(t);
+}
+
+void er_tasks_cancel_all(er_host *h, er_task *but) {
+  er_task *t, *next;
+  for (t = h->live; t != NULL; t = next) {      /* newest first */
+    next = t->next_live;
+    if (t != but) er_task_cancel(t);
+  }
+}

@@ -1,0 +1,208 @@
+/* parse.c - walks a reply once and hands each change to the reader of its form. */
+
+#include "patch/parse.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "patch/rules.h"
+#include "patch/scan.h"
+
+#define MAX_LOOK 32              /* how often a line may be looked at in search of a fence's end */
+
+const char *er_patch_form_name(er_patch_form form) {
+  static const char *const names[] = {"unified diff", "search/replace block", "whole file"};
+  return names[form];
+}
+
+bool er_scan_known(const er_scan *s, const char *path, size_t n) {
+  for (size_t i = 0; i < s->n_files; i++)
+    if (strlen(s->files[i].path) == n && memcmp(s->files[i].path, path, n) == 0) return true;
+  return false;
+}
+
+bool er_scan_fence_open(const er_line *line, er_fence *out) {
+  er_line l = er_line_trim_end(*line);
+  size_t indent = er_line_indent(&l), k = indent;
+  char sign = k < l.n ? l.s[k] : 0;
+  if (sign != '`' && sign != '~') return false;
+  while (k < l.n && l.s[k] == sign) k++;
+  if (k - indent < 3) return false;
+  if (sign == '`' && memchr(l.s + k, '`', l.n - k) != NULL) return false;     /* code within a line */
+  *out = (er_fence){.sign = sign, .len = k - indent, .indent = indent};
+  while (k < l.n && l.s[k] == ' ') k++;
+  out->info = l.s + k;
+  out->info_len = l.n - k;
+  return true;
+}
+
+bool er_scan_fence_close(const er_fence *f, const er_line *l) {
+  er_fence other;
+  return f->len > 0 && er_scan_fence_open(l, &other) && other.sign == f->sign && other.len >= f->len &&
+         other.info_len == 0;
+}
+
+er_block *er_scan_block(er_scan *s, er_patch_form form) {
+  er_parsed *p = s->out;
+  if (p->n_blocks == p->cap_blocks) {
+    p->cap_blocks = p->cap_blocks ? p->cap_blocks * 2 : 4;
+    p->blocks = er_realloc(p->blocks, p->cap_blocks * sizeof *p->blocks);
+  }
+  er_block *b = &p->blocks[p->n_blocks++];
+  *b = (er_block){.form = form, .hunk = p->n_hunks, .reply_line = s->at + 1};
+  return b;
+}
+
+er_hunk *er_scan_hunk(er_scan *s) {
+  er_parsed *p = s->out;
+  if (p->n_hunks == p->cap_hunks) {
+    p->cap_hunks = p->cap_hunks ? p->cap_hunks * 2 : 8;
+    p->hunks = er_realloc(p->hunks, p->cap_hunks * sizeof *p->hunks);
+  }
+  er_hunk *h = &p->hunks[p->n_hunks++];
+  *h = (er_hunk){.from = p->lines.n, .to = p->lines.n, .reply_line = s->at + 1};
+  p->blocks[p->n_blocks - 1].n_hunks++;
+  return h;
+}
+
+/* strip_cr: the block's own marker lines end in CRLF, so the CRs are those of
+ * the transport and say nothing about the file. */
+void er_scan_line(er_scan *s, er_line l, char op, bool strip_cr) {
+  l.op = op;
+  if (l.eol == ER_EOL_NONE) l.eol = ER_EOL_OPEN;     /* the reply ends here, not the file */
+  else if (strip_cr) l.eol = ER_EOL_LF;
+  er_lines_push(&s->out->lines, l);
+  s->out->hunks[s->out->n_hunks - 1].to = s->out->lines.n;
+}
+
+static bool is_diff_fence(const er_fence *f) {
+  static const char *const langs[] = {"diff", "patch", "udiff"};
+  size_t n = 0;
+  while (n < f->info_len && f->info[n] != ' ' && f->info[n] != ':' && f->info[n] != '{') n++;
+  for (size_t i = 0; i < sizeof langs / sizeof *langs; i++)
+    if (strlen(langs[i]) == n && strncasecmp(langs[i], f->info, n) == 0) return true;
+  return false;
+}
+
+/* The line that closes the fence, or s->n.  A fence line with an info string
+ * opens an inner one, so that a file may hold fenced text itself.  Looking far
+ * ahead again and again is bounded for the whole reply. */
+static size_t find_close(er_scan *s, const er_fence *f) {
+  er_fence inner;
+  size_t depth = 0;
+  for (size_t i = f->line + 1; i < s->n && s->looked < MAX_LOOK * s->n + 1000; i++, s->looked++) {
+    if (er_scan_fence_close(f, &s->in[i])) {
+      if (depth-- == 0) return i;
+    } else if (er_scan_fence_open(&s->in[i], &inner) && inner.sign == f->sign &&
+               inner.len >= f->len && inner.info_len > 0) {
+      depth++;
+    }
+  }
+  return s->n;
+}
+
+static bool holds_edits(const er_scan *s, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++)
+    if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i)) return true;
+  return false;
+}
+
+static bool all_blank(const er_scan *s, size_t from) {
+  while (from < s->n && er_line_blank(&s->in[from])) from++;
+  return from == s->n;
+}
+
+static int refuse_cut(er_scan *s) {
+  return er_refuse(s->why, "truncated", "the reply ends inside the fence that its line %zu opens, so it seems to be cut "
+                   "off. Nothing was changed. Send the whole reply again, shorter if need be, with every fence closed.",
+                   s->fence.line + 1);
+}
+
+/* The path that makes a fence a whole file: in its info string, alone on the
+ * line above, or alone in a comment on its first line. */
+static char *whole_path(const er_scan *s, size_t body, size_t end) {
+  char *path = er_scan_path_info(s, &s->fence);
+  const er_line *above = er_scan_above(s, s->fence.line);
+  if (path == NULL && above != NULL) path = er_scan_path_line(s, above);
+  if (path == NULL && body < end) path = er_scan_path_comment(s, &s->in[body]);
+  return path;
+}
+
+static bool has_signs(const er_scan *s, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++)
+    if (s->in[i].n > 0 && (s->in[i].s[0] == '+' || s->in[i].s[0] == '-')) return true;
+  return false;
+}
+
+/* At an opening fence: goes into it if it holds edits, takes it if it is a
+ * whole file, and steps over it if it is only an illustration. */
+static int enter_fence(er_scan *s, er_fence f) {
+  size_t body = s->at + 1, end;
+  char *path;
+  f.line = s->at;
+  s->fence = f;
+  s->at = body;
+  end = find_close(s, &f);
+  if (holds_edits(s, body, end)) return 0;
+  if (is_diff_fence(&f) && has_signs(s, body, end)) return er_scan_bare_hunk(s);
+  if (end == s->n) return all_blank(s, body) && f.info_len == 0 ? (s->at = s->n, 0) : refuse_cut(s);
+  path = whole_path(s, body, end);
+  s->at = end + 1;
+  s->fence.len = 0;
+  return path != NULL ? er_scan_whole(s, path, body, end) : 0;
+}
+
+static int scan_line(er_scan *s) {
+  const er_line *l = &s->in[s->at];
+  er_fence f;
+  if (er_scan_fence_close(&s->fence, l)) {
+    s->fence.len = 0;
+    s->at++;
+    return 0;
+  }
+  if (er_scan_search_opener(l)) return er_scan_search(s);
+  if (er_scan_udiff_start(s, s->at)) return er_scan_udiff(s);
+  if (s->fence.len == 0 && er_scan_fence_open(l, &f)) return enter_fence(s, f);
+  s->at++;
+  return 0;
+}
+
+/* A fence without its end may hide that a file was not finished either. */
+static int check_end(er_scan *s) {
+  if (s->fence.len == 0) return 0;
+  if (!all_blank(s, s->fence.line + 1)) return refuse_cut(s);
+  for (size_t i = 0; i < s->out->n_blocks; i++)
+    if (s->out->blocks[i].form == ER_PATCH_WHOLE)
+      return er_refuse(s->why, "malformed", "the fences of the reply do not pair up (the one in line %zu has no partner), "
+                       "so the end of a file cannot be told. Put a file that contains ``` lines into a fence of four "
+                       "or more backticks.", s->fence.line + 1);
+  return 0;
+}
+
+int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, size_t n_files, er_parsed *out,
+                   er_refusal *why) {
+  er_scan s = {.out = out, .files = files, .n_files = n_files, .why = why};
+  if (len > ER_PATCH_MAX_REPLY)
+    return er_refuse(why, "too_large", "the reply has %zu bytes; at most %u are read. Send only the changed parts.", len,
+                     ER_PATCH_MAX_REPLY);
+  if (len >= 3 && memcmp(reply, "\xef\xbb\xbf", 3) == 0) reply += 3, len -= 3;
+  er_lines_split(&out->reply, reply, len);
+  s.in = out->reply.v;
+  s.n = out->reply.n;
+  while (s.at < s.n)
+    if (scan_line(&s) < 0) return -1;
+  return check_end(&s);
+}
+
+void er_parsed_free(er_parsed *p) {
+  for (size_t i = 0; i < p->n_blocks; i++) {
+    er_free(p->blocks[i].path);
+    er_free(p->blocks[i].from_path);
+  }
+  er_free(p->blocks);
+  er_free(p->hunks);
+  er_lines_free(&p->lines);
+  er_lines_free(&p->reply);
+  *p = (er_parsed){0};
+}

@@ -1,0 +1,55 @@
+/* queries.c - every read of a study, by name.  ?1 is the reader's tick where a
+ * strategy asks; readers from outside (trials, report) pass the highest one. */
+
+#include <stddef.h>
+
+#include "store/schema.h"
+
+#define TRIAL_COLUMNS \
+  "t.id, t.epoch, i.text AS idea, i.prompt, i.model, t.parents, t.outcome, t.stage, t.reason," \
+  " t.reward, t.metrics, t.patch, t.wall_s"
+#define FINISHED " WHERE t.done IS NOT NULL AND t.done < ?1"
+
+const er_query er_queries[] = {
+  {"study", "SELECT * FROM studies"},
+  {"applied", "SELECT applied FROM progress"},
+  {"snapshot_list", "SELECT kind, path, digest, size, source FROM snapshot ORDER BY kind, path"},
+  {"snapshot_get", "SELECT bytes, digest, source FROM snapshot WHERE kind = ?1 AND path = ?2"},
+
+  /* A strategy's reads. */
+  {"finished_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " ORDER BY t.id"},
+  {"above_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " AND t.outcome = 'ok' AND t.reward > ?2 ORDER BY t.id"},
+  {"trial", "SELECT " TRIAL_COLUMNS ", i.reply FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.id = ?1"},
+  {"trial_patch", "SELECT t.id, t.reward, t.outcome, p.diff, p.digest FROM trials t"
+                  " LEFT JOIN patches p ON p.digest = t.patch WHERE t.id = ?1"},
+  {"best_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " AND t.outcome = 'ok' AND t.reward IS NOT NULL"
+               " ORDER BY t.reward DESC, t.id LIMIT ?2"},
+
+  /* Readers from outside. */
+  {"trials", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea ORDER BY t.id"},
+  {"funnel", "SELECT coalesce(outcome, 'open') AS outcome, stage, count(*) AS n FROM trials"
+             " GROUP BY 1, 2 ORDER BY 1, 2"},
+  {"epochs", "SELECT epoch, count(*) AS n, sum(outcome = 'ok') AS ok, max(reward) AS best, avg(reward) AS mean"
+             " FROM trials GROUP BY epoch ORDER BY epoch"},
+  {"totals", "SELECT count(*) AS n, sum(outcome IS NOT NULL) AS done, sum(outcome = 'ok') AS ok,"
+             " max(reward) AS best, avg(reward) AS mean, sum(wall_s) AS wall_s,"
+             " count(DISTINCT patch) AS patches FROM trials"},
+  {"patch", "SELECT * FROM patches WHERE digest = ?1"},
+  {"distinct_patches", "SELECT p.digest, p.diff FROM patches p ORDER BY p.digest LIMIT ?1"},
+  {"best_trials", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea"
+                  " WHERE t.outcome = 'ok' AND t.reward IS NOT NULL ORDER BY t.reward DESC, t.id LIMIT ?1"},
+  {"jobs_of_trial", "SELECT * FROM jobs WHERE trial = ?1 ORDER BY id"},
+  {"curve", "SELECT m.n, m.name, m.step, m.value FROM metrics m JOIN jobs j ON j.id = m.job"
+            " WHERE j.trial = ?1 ORDER BY m.job, m.name, m.n"},
+  {"evaluation", "SELECT * FROM evaluations WHERE trial = ?1"},
+  {"events", "SELECT * FROM events ORDER BY id"},
+  {"job_by_effect", "SELECT * FROM jobs WHERE path = ?1 AND seq = ?2"},
+  {"job_curve", "SELECT n, name, step, value FROM metrics WHERE job = ?1 ORDER BY n, name"},
+  {"folder_done", "SELECT j.id FROM jobs j JOIN trials t ON t.id = j.trial WHERE j.id = ?1 AND t.outcome IS NOT NULL"},
+  {"open_jobs", "SELECT * FROM jobs WHERE ended IS NULL ORDER BY id"},
+  {"better_than", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward > ?1 LIMIT ?2)"},
+  {"rank", "SELECT id FROM trials WHERE outcome = 'ok' AND reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
+  {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job"},
+  {"effect_count", "SELECT count(*) AS n FROM effects"},
+  {NULL, NULL},
+};

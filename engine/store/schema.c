@@ -1,0 +1,69 @@
+/* schema.c - the tables of a study and how older files are brought up to date.
+ * Columns named `tick` hold the study's logical clock at the time of writing:
+ * a strategy's reads see lower ticks only, so that a replayed reader sees what
+ * the first one saw.  Times in seconds, sizes in bytes. */
+
+#include "store/schema.h"
+
+#include <stddef.h>
+
+const int er_schema_version = 1;
+
+const char *const er_schema_migrations[] = {
+  /* 0 -> 1 */
+  "CREATE TABLE studies("
+  "  id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL, script TEXT NOT NULL,"
+  "  env TEXT NOT NULL, env_digest TEXT NOT NULL, script_digest TEXT NOT NULL,"
+  "  options TEXT NOT NULL, seed INTEGER NOT NULL, erlua TEXT NOT NULL,"
+  "  created REAL NOT NULL, state TEXT NOT NULL, baseline REAL) STRICT;"
+  "CREATE TABLE progress(id INTEGER PRIMARY KEY CHECK (id = 1), applied INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE snapshot("
+  "  kind TEXT NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
+  "  source TEXT, bytes BLOB, PRIMARY KEY (kind, path)) STRICT;"
+  "CREATE TABLE ideas("
+  "  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL,"
+  "  text TEXT NOT NULL, reply TEXT NOT NULL, tick INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE patches("
+  "  digest TEXT PRIMARY KEY, diff TEXT NOT NULL, files INTEGER NOT NULL,"
+  "  added INTEGER NOT NULL, removed INTEGER NOT NULL) STRICT;"
+  "CREATE TABLE trials("
+  "  id INTEGER PRIMARY KEY, idea INTEGER NOT NULL REFERENCES ideas(id), epoch INTEGER NOT NULL,"
+  "  parents TEXT NOT NULL, tick INTEGER NOT NULL, done INTEGER,"
+  "  outcome TEXT, stage TEXT, reason TEXT, reward REAL, metrics TEXT,"
+  "  patch TEXT REFERENCES patches(digest), wall_s REAL) STRICT;"
+  "CREATE INDEX trials_by_reward ON trials(reward DESC) WHERE reward IS NOT NULL;"
+  "CREATE TABLE jobs("
+  "  id INTEGER PRIMARY KEY, trial INTEGER REFERENCES trials(id), stage TEXT NOT NULL,"
+  "  path TEXT NOT NULL, seq INTEGER NOT NULL, folder TEXT NOT NULL,"
+  "  ended TEXT, exit_code INTEGER, signal INTEGER, reason TEXT, starts INTEGER,"
+  "  wall_s REAL, cpu_s REAL, peak_memory INTEGER, log TEXT, UNIQUE (path, seq)) STRICT;"
+  "CREATE INDEX jobs_by_trial ON jobs(trial);"
+  "CREATE TABLE metrics("
+  "  job INTEGER NOT NULL REFERENCES jobs(id), n INTEGER NOT NULL, name TEXT NOT NULL,"
+  "  step REAL, value REAL NOT NULL, PRIMARY KEY (job, n, name)) STRICT, WITHOUT ROWID;"
+  "CREATE TABLE evaluations("
+  "  trial INTEGER PRIMARY KEY REFERENCES trials(id), job INTEGER NOT NULL REFERENCES jobs(id),"
+  "  metrics TEXT, error TEXT) STRICT;"
+  "CREATE TABLE effects("
+  "  path TEXT NOT NULL, seq INTEGER NOT NULL, ord INTEGER, kind TEXT NOT NULL,"
+  "  digest BLOB NOT NULL, call TEXT NOT NULL, line TEXT NOT NULL, result TEXT NOT NULL,"
+  "  PRIMARY KEY (path, seq)) STRICT, WITHOUT ROWID;"
+  "CREATE UNIQUE INDEX effects_by_ord ON effects(ord) WHERE ord IS NOT NULL;"
+  "CREATE TABLE events("
+  "  id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL) STRICT;",
+};
+
+/* What a canonical dump holds, in this order.  Left out: progress and events
+ * (the machine's doings, not the study's), and snapshot, which replay reads. */
+const char *const er_schema_dump[] = {
+  "studies", "SELECT name,script,env,env_digest,script_digest,options,seed,baseline FROM studies",
+  "ideas", "SELECT * FROM ideas ORDER BY id",
+  "patches", "SELECT * FROM patches ORDER BY digest",
+  "trials", "SELECT * FROM trials ORDER BY id",
+  "jobs", "SELECT id,trial,stage,path,seq,ended,exit_code,signal,reason,starts,wall_s,cpu_s,peak_memory,log"
+          " FROM jobs ORDER BY id",
+  "metrics", "SELECT * FROM metrics ORDER BY job,n,name",
+  "evaluations", "SELECT * FROM evaluations ORDER BY trial",
+  "effects", "SELECT path,seq,ord,kind,hex(digest),call,line,result FROM effects ORDER BY path,seq",
+  NULL, NULL,
+};

@@ -1,0 +1,168 @@
+-- env.lua - environments: a folder with env.lua, the code an idea may edit, the frozen
+-- code that scores it.  env.lua runs in the restricted state and is checked field by field.
+
+local fs = require("erlua.core.fs")
+local box = require("erlua.core.box")
+local patch = require("erlua.core.patch")
+local check = require("erlua.env_check")
+
+local M = {}
+
+local Env = {}
+Env.__index = Env
+Env.__name = "erlua.env"
+
+local BIG = 10 << 20
+local MANY = 4000
+
+local function skipped(path)
+  return path:match("^%.") or path:match("/%.") or path:match("__pycache__") or path:match("%.pyc$")
+    or path:match("^studies/")
+end
+
+-- The folder's files: small ones as bytes, those over 10 MB as path and digest.
+local function read_folder(dir)
+  local list, message, code = fs.walk(dir)
+  if not list then return nil, message, code end
+  local files, big, n = {}, {}, 0
+  for _, f in ipairs(list) do
+    if not skipped(f.path) then
+      n = n + 1
+      if n > MANY then return nil, dir .. " holds more than " .. MANY .. " files; an environment is a small folder", "EINVAL" end
+      if f.kind ~= "f" then return nil, dir .. "/" .. f.path .. " is a link or a special file; an environment holds only files and folders", "EINVAL" end
+      local full = dir .. "/" .. f.path
+      local bytes
+      if f.size > BIG then
+        local digest
+        digest, message, code = fs.sha256_file(full)
+        if not digest then return nil, message, code end
+        big[f.path] = { source = full, digest = digest, size = f.size }
+      else
+        bytes, message, code = fs.read(full)
+        if not bytes then return nil, message, code end
+        files[f.path] = bytes
+      end
+    end
+  end
+  return files, big
+end
+
+local function find(name)
+  if fs.is_dir(name) then return fs.realpath(name) end
+  if fs.is_dir("envs/" .. name) then return fs.realpath("envs/" .. name) end
+  local own = fs.own_dir()
+  if own and fs.is_dir(own .. "/envs/" .. name) then return fs.realpath(own .. "/envs/" .. name) end
+end
+
+local function matches(globs, path)
+  for _, g in ipairs(globs or {}) do
+    if fs.glob(g, path) then return true end
+  end
+  return false
+end
+
+local function sorted(t)
+  local keys = {}
+  for k in pairs(t) do keys[#keys + 1] = k end
+  table.sort(keys)
+  return keys
+end
+
+local function digest_of(files, big)
+  local lines = {}
+  for _, path in ipairs(sorted(files)) do lines[#lines + 1] = fs.sha256(files[path]) .. "  " .. path end
+  for _, path in ipairs(sorted(big)) do lines[#lines + 1] = big[path].digest .. "  " .. path end
+  return fs.sha256(table.concat(lines, "\n"))
+end
+
+-- Splits the files into what an idea may edit, what it may not, and what only the
+-- evaluation sees.
+local function sort_files(env)
+  env.pristine, env.frozen_files, env.data_files = {}, {}, {}
+  for _, path in ipairs(sorted(env.files)) do
+    local editable = path ~= "env.lua" and matches(env.editable, path) and not matches(env.frozen, path)
+    if matches(env.data, path) then env.data_files[#env.data_files + 1] = path
+    elseif editable then env.pristine[path] = env.files[path]
+    else env.frozen_files[#env.frozen_files + 1] = path end
+  end
+  for _, path in ipairs(sorted(env.big)) do
+    local list = matches(env.data, path) and env.data_files or env.frozen_files
+    list[#list + 1] = path
+  end
+end
+
+---An environment from its files, as a study's snapshot keeps them.
+---@param files table<string, string>  path -> bytes; env.lua among them
+---@param big table<string, {source: string, digest: string, size: integer}>
+---@param options? {preset: string?, where: string?}
+---@return erlua.env|nil env
+---@return string? message
+---@return string? code
+function M.from_files(files, big, options)
+  options = options or {}
+  local where = options.where or "env.lua"
+  if not files["env.lua"] then return nil, where .. ": there is no env.lua", "ENOENT" end
+  local b, message, code = box.new(files["env.lua"], "@env.lua")
+  if not b then return nil, where .. ": " .. message, code end
+  local spec
+  spec, message = b:value()
+  if type(spec) ~= "table" then return nil, where .. ": env.lua must return a table" .. (message and " (" .. message .. ")" or ""), "EINVAL" end
+  local env
+  env, message = check.env(spec, options.preset)
+  if not env then return nil, where .. ": " .. message, "EINVAL" end
+  env.files, env.big, env.box, env.digest = files, big, b, digest_of(files, big)
+  env.where = where
+  sort_files(env)
+  if next(env.pristine) == nil then return nil, where .. ": editable matches no file", "EINVAL" end
+  env.rules = { editable = env.editable, frozen = env.frozen_globs, region = env.region }
+  local ok
+  ok, message = patch.check(env.pristine, env.rules)
+  if not ok then return nil, where .. ": " .. message, "EINVAL" end
+  return setmetatable(env, Env)
+end
+
+---Loads an environment by its name (below envs/ here or in erlua itself) or its folder.
+---@param name string
+---@param options? {preset: string?}
+---@return erlua.env|nil env
+---@return string? message
+---@return string? code
+function M.load(name, options)
+  local dir = find(name)
+  local files, big
+  if dir then
+    local code
+    files, big, code = read_folder(dir)
+    if not files then return nil, big, code end
+  else
+    files, big = fs.embedded("envs/" .. name .. "/"), {}
+    if next(files) == nil then
+      return nil, "there is no environment '" .. name .. "': no such folder, and neither envs/ here nor erlua itself has one of that name", "ENOENT"
+    end
+  end
+  local env, message, code = M.from_files(files, big, { preset = options and options.preset, where = dir or name })
+  if env then env.dir = dir end
+  return env, message, code
+end
+
+---The reward of an evaluation's metrics.
+---@param metrics table<string, any>
+---@return number|nil reward
+---@return string? message
+function Env:score(metrics)
+  local m = metrics[self.metric]
+  if type(m) ~= "number" then return nil, "the metrics hold no number '" .. self.metric .. "'" end
+  if not self.has_reward then return (self.direction == "min" and -m or m) + 0.0 end
+  local r, message = self.box:call("reward", metrics)
+  if message then return nil, "the reward function failed: " .. message end
+  if type(r) ~= "number" or r ~= r or r == math.huge or r == -math.huge then
+    return nil, "the reward function returned " .. tostring(r) .. ", not a finite number"
+  end
+  return r + 0.0
+end
+
+function Env:__tostring()
+  return "environment " .. self.name
+end
+
+return M

@@ -1,0 +1,123 @@
+-- env_check.lua - is a table a good env.lua?  Errors name the field.
+
+local units = require("erlua.units")
+
+local M = {}
+
+local FIELDS = {
+  name = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
+  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "list",
+  budget = "table", limits = "table", presets = "table",
+}
+local LIMITS = {
+  wall = units.seconds, cpu = units.seconds, grace = units.seconds, memory = units.bytes, disk = units.bytes,
+  output = units.bytes,
+  processes = function(v) if math.type(v) == "integer" then return v end return nil, "is not a whole number" end,
+  gpus = function(v) if math.type(v) == "integer" and v >= 0 then return v end return nil, "is not a whole number" end,
+}
+local DEFAULTS = { wall = 3600, grace = 0.5, disk = 4 << 30, output = 16 << 20, processes = 1024, memory = 0, cpu = 0, gpus = 0 }
+
+local TYPES = {}
+
+function TYPES.string(v) return type(v) == "string" and v ~= "", "must be a text" end
+
+function TYPES.list(v)
+  if type(v) ~= "table" then return false, "must be a list of texts" end
+  for i, s in pairs(v) do
+    if math.type(i) ~= "integer" or type(s) ~= "string" or s == "" then return false, "must be a list of texts" end
+  end
+  return true
+end
+
+function TYPES.command(v)
+  if not TYPES.list(v) or #v == 0 then return false, "must be a command: a list of the program and its arguments, { \"erlua\", \"train.lua\" }" end
+  return true
+end
+
+function TYPES.direction(v) return v == "min" or v == "max", "must be \"min\" or \"max\"" end
+TYPES["function"] = function(v) return v == "function", "must be a function of the metrics" end
+function TYPES.table(v) return type(v) == "table", "must be a table" end
+
+local function check_fields(spec)
+  for name, v in pairs(spec) do
+    local kind = FIELDS[name]
+    if not kind then return nil, "env.lua has an unknown field '" .. tostring(name) .. "'" end
+    local ok, message = TYPES[kind](v)
+    if not ok then return nil, "field '" .. name .. "' " .. message end
+  end
+  for _, name in ipairs { "name", "editable", "train", "evaluate", "metric", "direction" } do
+    if spec[name] == nil then return nil, "field '" .. name .. "' is missing" end
+  end
+  if not spec.name:match("^[%w_.-]+$") then return nil, "field 'name' may hold letters, digits, '_', '-' and '.' only" end
+  return true
+end
+
+local function read_limits(given)
+  local out = {}
+  for name, v in pairs(DEFAULTS) do out[name] = v end
+  for name, v in pairs(given or {}) do
+    local read = LIMITS[name]
+    if not read then return nil, "field 'limits' has an unknown name '" .. tostring(name) .. "'" end
+    local x, message = read(v)
+    if not x then return nil, "field 'limits." .. name .. "' " .. message end
+    out[name] = x
+  end
+  return out
+end
+
+local function read_budget(given)
+  if not given then return nil end
+  local n, out = 0, nil
+  for name, v in pairs(given) do
+    n = n + 1
+    if name ~= "wall" and name ~= "cpu" then return nil, "field 'budget' takes wall or cpu, not '" .. tostring(name) .. "'" end
+    local x, message = units.seconds(v)
+    if not x or x <= 0 then return nil, "field 'budget." .. name .. "' " .. (message or "must be more than 0") end
+    out = { seconds = x, cpu = name == "cpu" }
+  end
+  if n ~= 1 then return nil, "field 'budget' takes one of wall and cpu" end
+  return out
+end
+
+-- A preset's fields take the place of the environment's; limits one by one.
+local function with_preset(spec, preset)
+  if not preset then return spec end
+  local p = spec.presets and spec.presets[preset]
+  if type(p) ~= "table" then return nil, "there is no preset '" .. preset .. "'" end
+  local out = {}
+  for name, v in pairs(spec) do out[name] = v end
+  for name, v in pairs(p) do
+    if FIELDS[name] and name ~= "name" and name ~= "presets" then out[name] = v end
+  end
+  if p.limits and spec.limits then
+    out.limits = {}
+    for name, v in pairs(spec.limits) do out.limits[name] = v end
+    for name, v in pairs(p.limits) do out.limits[name] = v end
+  end
+  return out
+end
+
+---@param spec table  what env.lua returned; functions as "function"
+---@param preset? string
+---@return table|nil env  the fields in the form the engine uses
+---@return string? message
+function M.env(spec, preset)
+  local message, ok
+  spec, message = with_preset(spec, preset)
+  if not spec then return nil, message end
+  ok, message = check_fields(spec)
+  if not ok then return nil, message end
+  local limits, budget
+  limits, message = read_limits(spec.limits)
+  if not limits then return nil, message end
+  budget, message = read_budget(spec.budget)
+  if message then return nil, message end
+  return {
+    name = spec.name, editable = spec.editable, frozen = spec.frozen or {}, frozen_globs = spec.frozen or {},
+    region = spec.region, check = spec.check, train = spec.train, evaluate = spec.evaluate, metric = spec.metric,
+    direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},
+    limits = limits, budget = budget, preset = preset, presets = spec.presets or {},
+  }
+end
+
+return M

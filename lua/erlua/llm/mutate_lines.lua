@@ -1,0 +1,167 @@
+-- mutate_lines.lua - a file as lines: which of them may be edited, where its numbers, operators and statements are.
+-- Lines and views are never changed once made: an edit makes new ones, so that they can be kept and shared.
+
+local lex = require "erlua.llm.mutate_lex"
+
+local M = {}
+
+local LINES_KEPT = 4096          -- lexed lines remembered, at most twice as many
+local STATEMENT_MAX = 24         -- lines of the longest statement that is edited as a whole
+
+---A memory of at most `2 * limit` entries: when the young half is full it becomes the old one.
+---@param limit integer
+function M.memory(limit)
+  local young, old, count = {}, {}, 0
+  local memory = {}
+  function memory.get(key)
+    local value = young[key]
+    if value ~= nil then return value end
+    value = old[key]
+    if value ~= nil then memory.put(key, value) end
+    return value
+  end
+  function memory.put(key, value)
+    if count >= limit then young, old, count = {}, young, 0 end
+    young[key], count = value, count + 1
+  end
+  return memory
+end
+
+---@param text string
+---@return string[] lines without their newlines; the last is what follows the last newline, often ""
+function M.split(text)
+  local lines, count = {}, 0
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
+    count = count + 1
+    lines[count] = line
+  end
+  return lines
+end
+
+-- The words of a marker line, if that is what `line` is.
+local function marker_of(line, region)
+  local words = line:match("^[%s%-#/%*;%%!<>]*(.-)[%s%-#/%*;%%!<>]*$")
+  if words == region .. "-START" then return "start" end
+  if words == region .. "-END" then return "end" end
+end
+
+-- true for every line that may be edited; nil when all may.
+local function editable_lines(lines, region)
+  if not region then return nil end
+  local open, within = {}, false
+  for i, line in ipairs(lines) do
+    local marker = line:find(region, 1, true) and marker_of(line, region)
+    if marker then within = marker == "start" end
+    open[i] = within and not marker
+  end
+  return open
+end
+
+-- Lines of the table that is called config, whose numbers are asked for first.
+local function find_config(info)
+  for i = 1, #info do
+    if info[i].config then
+      local depth = 0
+      for j = i, #info do
+        depth = depth + info[j].depth
+        if depth <= 0 then return { i, j } end
+      end
+    end
+  end
+end
+
+-- The last line of the statement that begins at `first`, by words and brackets.
+local function end_by_nesting(info, first)
+  local depth = 0
+  for i = first, math.min(#info, first + STATEMENT_MAX - 1) do
+    if depth + info[i].low < 0 then return nil end
+    depth = depth + info[i].depth
+    if depth <= 0 and not info[i].open then return i end
+  end
+end
+
+-- The same by indentation: lines that are deeper, or turn (`else:`), belong to it.
+local function end_by_indent(info, first)
+  local depth, last = 0, nil
+  for i = first, math.min(#info, first + STATEMENT_MAX) do
+    local line = info[i]
+    local within = depth > 0 or line.inside or i == first
+    local deeper = line.code and (line.indent > info[first].indent or line.turn and line.indent == info[first].indent)
+    if line.code and not within and not deeper then return last end
+    depth = depth + line.depth
+    if depth + line.low < 0 then return nil end
+    if line.code or line.inside then last = i end
+  end
+  return #info < first + STATEMENT_MAX and last or nil
+end
+
+local function may_edit(view, first, last)
+  if view.open then
+    for i = first, last do
+      if not view.open[i] then return false end
+    end
+  end
+  return true
+end
+
+---The statement that begins at a line, if one does and may be edited.
+---@return integer|nil last its last line
+function M.statement(view, first)
+  local line = view.info[first]
+  if not line.code or line.inside or line.low < 0 or line.turn then return nil end
+  local last = (view.family.indent and end_by_indent or end_by_nesting)(view.info, first)
+  return last and may_edit(view, first, last) and last or nil
+end
+
+---How many numbers or operators (`kind` "numbers", "ops") stand in lines from..to that may be edited.
+function M.count(view, kind, from, to)
+  local info, open, total = view.info, view.open, 0
+  for i = from, to do
+    if not open or open[i] then total = total + #info[i][kind] end
+  end
+  return total
+end
+
+---The nth of those that `count` counts: its line and its token.
+function M.nth(view, kind, from, n)
+  local info, open = view.info, view.open
+  for i = from, #info do
+    if not open or open[i] then
+      local tokens = info[i][kind]
+      if n <= #tokens then return { line = i, token = tokens[n] } end
+      n = n - #tokens
+    end
+  end
+end
+
+local function lex_line(family, line, ends)
+  local read = lex.line(family, line, ends)
+  read.config = not ends and (line:find("^%s*local%s+config%s*=%s*{") or line:find("^%s*config%s*=%s*{")) ~= nil
+  return read
+end
+
+---A reader of files: reader(path, lines) gives a view { path, family, lines, info, open, config }.
+---@param region string|nil
+function M.reader(region)
+  local known = {}
+  for _, name in ipairs(lex.names) do known[name] = M.memory(LINES_KEPT) end
+  return function(path, lines)
+    local family = lex.family(path)
+    local get, put = known[family.name].get, known[family.name].put
+    local info, ends = {}, nil
+    for i = 1, #lines do
+      local line = lines[i]
+      local key = ends and ends .. "\n" .. line or line
+      local read = get(key)
+      if not read then
+        read = lex_line(family, line, ends)
+        put(key, read)
+      end
+      info[i], ends = read, read.open
+    end
+    return { path = path, family = family, lines = lines, info = info, open = editable_lines(lines, region),
+      config = find_config(info) }
+  end
+end
+
+return M

@@ -1,0 +1,223 @@
+-- mutate_ops.lua - the edits themselves. Each takes a view of a file, a generator and a step size, and gives new lines
+-- and the edit in words, or nil when this file has no place for it or the draw came to nothing.
+
+local views = require "erlua.llm.mutate_lines"
+
+local M = {}
+
+local DIGITS = "%.5g"
+local LARGEST = 1e15             -- a number beyond this is no useful edit
+local CONFIG_SHARE = 0.5         -- of number edits, when the file has a `config` table
+local LINE_DRAWS = 20            -- for a line where a statement begins
+local INDEX_SHARE = 0.1          -- of draws of an index such as t[1] that stand
+
+local function pick(list, random) return list[random:int(#list)] end
+
+-- A line as an idea may quote it: short, printable, good UTF-8.
+local function quoted(line)
+  local text = line:match("^%s*(.-)%s*$"):gsub("%c", " ")
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
+  if #text > 60 then text = text:sub(1, (utf8.offset(text, 0, 58)) - 1) .. "..." end
+  return "`" .. text .. "`"
+end
+
+local function place(view, line) return view.path .. " line " .. line end
+
+-- `lines` with `count` of them from `at` on replaced.
+local function splice(lines, at, count, replacement)
+  local out = table.move(lines, 1, at - 1, 1, {})
+  table.move(replacement, 1, #replacement, at, out)
+  return table.move(lines, at + count, #lines, #out + 1, out)
+end
+
+local function put(view, found, text)
+  local line = view.lines[found.line]
+  local new = line:sub(1, found.token[1] - 1) .. text .. line:sub(found.token[2] + 1)
+  return splice(view.lines, found.line, 1, { new }), new
+end
+
+-- How a number is written; nil for one that is too large.
+local function as_text(value, kind)
+  if not (math.abs(value) < LARGEST) then return nil end
+  if kind == "integer" then return string.format("%d", math.floor(value + 0.5)) end
+  local digits = string.format(DIGITS, value)
+  return digits:find("[%.e]") and digits or digits .. ".0"
+end
+
+-- A whole number stays one: a factor, or one up or down where the factor changes nothing.
+local function near_integer(value, random, step)
+  if value == 0 then return random:int(2) end
+  local new = math.floor(value * math.exp(step * random:normal()) + 0.5)
+  if new == value then new = value + (random:unit() < 0.5 and -1 or 1) end
+  return new
+end
+
+local function near_float(value, random, step)
+  if value == 0 then return 0.1 * step * random:normal() end
+  return value * math.exp(step * random:normal())
+end
+
+-- The text of a number near `text`, or nil when it would be too large.
+local function near(text, random, step)
+  local value = math.tointeger(text:find("^%d+$") and tonumber(text)) or tonumber(text)
+  if math.abs(value) > LARGEST then return nil end
+  if math.type(value) == "integer" then
+    return as_text(near_integer(value, random, step), "integer")
+  end
+  return as_text(near_float(value, random, step), "float")
+end
+
+local function draw_token(view, kind, random)
+  local config = kind == "numbers" and view.config
+  if config and random:unit() < CONFIG_SHARE then
+    local there = views.count(view, kind, config[1], config[2])
+    if there > 0 then return views.nth(view, kind, config[1], random:int(there)) end
+  end
+  local total = views.count(view, kind, 1, #view.info)
+  return total > 0 and views.nth(view, kind, 1, random:int(total)) or nil
+end
+
+---Another number in the place of one.
+function M.number(view, random, step)
+  local found = draw_token(view, "numbers", random)
+  if not found then return nil end
+  if found.token.index and random:unit() > INDEX_SHARE then return nil end
+  local line = view.lines[found.line]
+  local old = line:sub(found.token[1], found.token[2])
+  local new = near(old, random, step)
+  if not new or new == old or new:find("^-") and line:find("^[-%w_]", found.token[1] - 1) then return nil end
+  local lines, after = put(view, found, new)
+  return lines, string.format("Change %s to %s in %s: %s", old, new, place(view, found.line), quoted(after))
+end
+
+-- The numbers that stand at the same places of a hunk's line before and after it and differ: { before, after, token }.
+local function moved_numbers(before, line, hunk)
+  local from, to = before.info[hunk.from], line.info
+  local moved = {}
+  if #from.numbers ~= #to.numbers then return moved end
+  for i, token in ipairs(to.numbers) do
+    local old = before.lines[hunk.from]:sub(from.numbers[i][1], from.numbers[i][2])
+    local new = line.text:sub(token[1], token[2])
+    if old ~= new then moved[#moved + 1] = { old, new, token } end
+  end
+  return moved
+end
+
+---A number that the parent changed, moved further the same way.
+---@param before table the pristine view
+---@param hunks table[] from the pristine view to `view`
+function M.further(view, before, hunks, random)
+  if #hunks == 0 then return nil end
+  local hunk, shift = random:int(#hunks), 0
+  for i = 1, hunk - 1 do shift = shift + #hunks[i].lines - (hunks[i].to - hunks[i].from + 1) end
+  hunk = hunks[hunk]
+  if hunk.from ~= hunk.to or #hunk.lines ~= 1 then return nil end
+  local at = hunk.from + shift
+  local moved = moved_numbers(before, { info = view.info[at], text = view.lines[at] }, hunk)
+  if #moved == 0 then return nil end
+  local old, new, token = table.unpack(pick(moved, random))
+  local ratio = tonumber(new) / tonumber(old)
+  if not (ratio > 0 and ratio < math.huge) then return nil end
+  local value = tonumber(new) * ratio ^ math.abs(0.7 * random:normal())
+  local text = as_text(value, math.type(tonumber(new)))
+  if not text or text == new then return nil end
+  local lines, after = put(view, { line = at, token = token }, text)
+  return lines, string.format("Go on from %s over %s to %s in %s: %s", old, new, text, place(view, at), quoted(after))
+end
+
+---Another operator of its kind in the place of one.
+function M.operator(view, random)
+  local found = draw_token(view, "ops", random)
+  if not found then return nil end
+  local old = found.token[3]
+  local new = pick(view.family.group[old], random)
+  if new == old then return nil end
+  local lines, after = put(view, found, new)
+  return lines, string.format("Change `%s` to `%s` in %s: %s", old, new, place(view, found.line), quoted(after))
+end
+
+local function indented(lines, from, to)
+  local out = {}
+  for i, line in ipairs(lines) do
+    out[i] = line:sub(1, #from) == from and to .. line:sub(#from + 1) or line
+  end
+  return out
+end
+
+local function cut(view, statement) return table.move(view.lines, statement[1], statement[2], 1, {}) end
+
+local function indent_of(view, statement) return view.lines[statement[1]]:match("^%s*") end
+
+local function draw_statement(view, random)
+  for _ = 1, LINE_DRAWS do
+    local first = random:int(#view.lines)
+    local last = views.statement(view, first)
+    if last then return { first, last } end
+  end
+end
+
+---Takes a statement out.
+function M.delete(view, random)
+  local s = draw_statement(view, random)
+  if not s then return nil end
+  return splice(view.lines, s[1], s[2] - s[1] + 1, {}),
+    string.format("Delete %s from %s", quoted(view.lines[s[1]]), place(view, s[1]))
+end
+
+---Runs a statement twice.
+function M.duplicate(view, random)
+  local s = draw_statement(view, random)
+  if not s then return nil end
+  return splice(view.lines, s[2] + 1, 0, cut(view, s)),
+    string.format("Repeat %s of %s", quoted(view.lines[s[1]]), place(view, s[1]))
+end
+
+---Puts a copy of a statement in the place of another.
+function M.replace(view, random)
+  local s, by = draw_statement(view, random), draw_statement(view, random)
+  if not s or s[1] <= by[2] and by[1] <= s[2] then return nil end
+  local copy = indented(cut(view, by), indent_of(view, by), indent_of(view, s))
+  return splice(view.lines, s[1], s[2] - s[1] + 1, copy), string.format("Replace %s of %s by %s of line %d",
+    quoted(view.lines[s[1]]), place(view, s[1]), quoted(view.lines[by[1]]), by[1])
+end
+
+-- The statement that follows `s`, blank and comment lines left out.
+local function next_statement(view, s)
+  for first = s[2] + 1, #view.lines do
+    if view.info[first].code then
+      local last = views.statement(view, first)
+      return last and { first, last }
+    end
+  end
+end
+
+---Swaps two statements that follow each other.
+function M.swap(view, random)
+  local s = draw_statement(view, random)
+  local t = s and next_statement(view, s)
+  if not t then return nil end
+  local swapped = cut(view, t)
+  table.move(view.lines, s[2] + 1, t[1] - 1, #swapped + 1, swapped)
+  table.move(view.lines, s[1], s[2], #swapped + 1, swapped)
+  return splice(view.lines, s[1], t[2] - s[1] + 1, swapped), string.format("Swap %s of %s with %s of line %d",
+    quoted(view.lines[s[1]]), place(view, s[1]), quoted(view.lines[t[1]]), t[1])
+end
+
+local W=tonumber(os.getenv"W") or 74
+local R=(100-W)/38
+local WEIGHTS = {                -- out of 100
+  { "number", W }, { "operator", 10*R }, { "swap", 8*R }, { "delete", 8*R }, { "duplicate", 6*R }, { "replace", 6*R },{"number",100},
+}
+
+---One edit of a kind drawn by weight.
+---@return string[]|nil lines
+---@return string|nil words
+function M.draw(view, random, step)
+  local at = random:int(100)
+  for _, entry in ipairs(WEIGHTS) do
+    at = at - entry[2]
+    if at <= 0 then return M[entry[1]](view, random, step) end
+  end
+end
+
+return M

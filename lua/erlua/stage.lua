@@ -1,0 +1,108 @@
+-- stage.lua - the jobs of a trial: check, train, evaluate.  What each may see and
+-- write is decided here; how it is held to that is the job room's business.
+
+local core = require("erlua.core.study")
+local job = require("erlua.core.job")
+local json = require("erlua.json")
+
+local M = {}
+
+local Stages = {}
+Stages.__index = Stages
+
+---@param study erlua.study
+function M.new(study)
+  local env = study.env
+  local self = setmetatable({ study = study, env = env, dir = study.dir, sandbox = study.opt.sandbox ~= false,
+    frozen = {}, data = {}, binds = {} }, Stages)
+  for _, path in ipairs(env.frozen_files) do self.frozen[#self.frozen + 1] = { path = path, from = self:source(path) } end
+  for _, path in ipairs(env.data_files) do self.data[#self.data + 1] = { path = path, from = self:source(path) } end
+  for _, path in ipairs(env.read) do self.binds[#self.binds + 1] = { host = path, inside = path } end
+  return self
+end
+
+-- Where a file of the environment stands on this machine: the study's own copy, or
+-- the original of one that is too large to be copied.
+function Stages:source(path)
+  local big = self.env.big[path]
+  return big and big.source or self.dir .. "/snapshot/" .. path
+end
+
+-- The workspace: the editable files as the patch wants them, the frozen ones bound.
+function Stages:work(t)
+  local out = {}
+  for path, bytes in pairs(self.env.pristine) do
+    local changed = t.changes[path]
+    if changed ~= false then out[#out + 1] = { path = path, bytes = changed or bytes } end
+  end
+  for path, bytes in pairs(t.changes) do
+    if bytes and not self.env.pristine[path] then out[#out + 1] = { path = path, bytes = bytes } end
+  end
+  table.move(self.frozen, 1, #self.frozen, #out + 1, out)
+  return out
+end
+
+function Stages:variables()
+  local env, out = self.env, { "ERLUA_SEED=" .. self.study.opt.seed }
+  if env.preset then out[#out + 1] = "ERLUA_PRESET=" .. env.preset end
+  if env.budget then
+    out[#out + 1] = string.format("ERLUA_BUDGET=%.14g", env.budget.seconds)
+    out[#out + 1] = "ERLUA_BUDGET_CLOCK=" .. (env.budget.cpu and "cpu" or "wall")
+  end
+  return out
+end
+
+local function limits_of(env, with_budget)
+  local out = {}
+  for name, v in pairs(env.limits) do out[name] = v end
+  if with_budget and env.budget then out.budget, out.budget_is_cpu = env.budget.seconds, env.budget.cpu end
+  return out
+end
+
+-- Runs a job of trial t and keeps its row; the result is the supervisor's word.
+function Stages:run(t, stage, spec)
+  local id = job.next_id()
+  spec.id, spec.dir = id, self.dir .. "/jobs/" .. id
+  spec.key = json.encode { t.id, stage, t.patch, self.env.digest }
+  t.jobs[stage] = id
+  core.put("jobs", { id = id, trial = t.id, stage = stage, path = job.path(), seq = job.seq() + 1, folder = "jobs/" .. id })
+  local r = job.run(spec)
+  core.update("jobs", { id = id, ended = r.ended, exit_code = r.exit_code, signal = r.signal, reason = r.reason,
+    starts = r.starts, wall_s = r.wall_s, cpu_s = r.cpu_s, peak_memory = r.peak_memory, log = r.log })
+  return r, id
+end
+
+function Stages:check(t)
+  return self:run(t, "check", { argv = self.env.check, work = self:work(t), env = self:variables(), binds = self.binds,
+    limits = limits_of(self.env, false) })
+end
+
+function Stages:train(t)
+  return self:run(t, "train", { argv = self.env.train, work = self:work(t), env = self:variables(), binds = self.binds,
+    limits = limits_of(self.env, true), gpus = self.env.limits.gpus, curve = true, inspect = true })
+end
+
+-- Frozen files, the patch's files and the data; nothing that training wrote but its
+-- artifact, read-only.
+function Stages:evaluate(t)
+  local work, env, binds = self:work(t), self:variables(), self.binds
+  if #self.data > 0 then
+    if self.sandbox then
+      binds = table.move(self.binds, 1, #self.binds, 1, {})
+      for _, f in ipairs(self.data) do binds[#binds + 1] = { host = f.from, inside = "/erlua/data/" .. f.path } end
+      env[#env + 1] = "ERLUA_DATA=/erlua/data"
+    else
+      env[#env + 1] = "ERLUA_DATA=" .. self.dir .. "/snapshot"
+    end
+  end
+  return self:run(t, "evaluate", { argv = self.env.evaluate, work = work, env = env, binds = binds, metrics = true,
+    artifact = self.dir .. "/jobs/" .. t.jobs.train .. "/out", limits = limits_of(self.env, false),
+    gpus = self.env.limits.gpus })
+end
+
+---The folders of a trial that is done go with the commit of its outcome.
+function Stages:clear(t)
+  for _, id in pairs(t.jobs) do core.after_commit(self.dir .. "/jobs/" .. id) end
+end
+
+return M

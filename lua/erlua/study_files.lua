@@ -1,0 +1,210 @@
+-- study_files.lua - where a study lives: finding, creating and matching it, its
+-- snapshot of script and environment.
+
+local fs = require("erlua.core.fs")
+local core = require("erlua.core.study")
+local json = require("erlua.json")
+local host = require("erlua.core.host")
+local envs = require("erlua.env")
+
+local M = {}
+
+-- Options that do not make a study another one.
+local FREE = { slots = true, json = true, study = true, new = true }
+
+---The options that are compared, as one text.  `epochs` stands apart: it may be raised.
+function M.comparable(opt)
+  local out = {}
+  for name, v in pairs(opt) do
+    if not FREE[name] and name ~= "epochs" then out[name] = v end
+  end
+  return json.encode(json.object(out))
+end
+
+local function kept(opt)
+  local out = {}
+  for name, v in pairs(opt) do
+    if not FREE[name] then out[name] = v end
+  end
+  return json.encode(json.object(out))
+end
+
+---Opens the study file of a folder; the path may also be the file itself.
+---@return table|nil found  { dir, store, row, options }
+function M.read(dir, mode)
+  dir = dir:gsub("/study%.db$", "")
+  local store, message, code = core.open(dir .. "/study.db", mode or "read")
+  if not store then return nil, message, code end
+  local rows
+  rows, message, code = store:query("study")
+  if not rows then return nil, message, code end
+  if not rows[1] then return nil, dir .. "/study.db holds no study; it was created and never begun, and can be removed", "empty" end
+  return { dir = fs.realpath(dir), store = store, row = rows[1], options = json.decode(rows[1].options) }
+end
+
+-- What differs between a study on disk and the one asked for, for people.
+local function differences(found, want)
+  local out = {}
+  if found.row.script_digest ~= want.script_digest then out[#out + 1] = "the script " .. want.script.name .. " has changed" end
+  if found.row.env_digest ~= want.env.digest then out[#out + 1] = "the environment " .. want.env.name .. " has changed" end
+  local names = {}
+  for name in pairs(found.options) do names[name] = true end
+  for name in pairs(want.opt) do names[name] = true end
+  for name in pairs(names) do
+    local a, b = found.options[name], want.opt[name]
+    if not FREE[name] and a ~= b and not (name == "epochs" and a and b and b > a) then
+      out[#out + 1] = string.format("--%s was %s, is %s", name:gsub("_", "-"), tostring(a), tostring(b))
+    end
+  end
+  return out
+end
+
+local function raised(found, want)
+  return found.options.epochs and want.opt.epochs and want.opt.epochs > found.options.epochs
+end
+
+local function candidates(base)
+  local out = {}
+  for _, name in ipairs(fs.list("studies") or {}) do
+    local n = name == base and 1 or tonumber(name:sub(1, #base + 1) == base .. "-" and name:sub(#base + 2) or nil)
+    if n and fs.exists("studies/" .. name .. "/study.db") then out[#out + 1] = { name = name, n = n } end
+  end
+  table.sort(out, function(a, b) return a.n > b.n end)
+  return out
+end
+
+local function next_free(base)
+  local n, name = 1, base
+  while fs.exists("studies/" .. name) do
+    n = n + 1
+    name = base .. "-" .. n
+  end
+  return "studies/" .. name
+end
+
+---Which folder a run of this script, environment and options belongs to.
+---@return string|nil dir
+---@return string|table what  "new", "resume", "finished", or the message
+---@return string? code
+function M.choose(want)
+  local opt = want.opt
+  if opt.study then
+    if not fs.exists(opt.study .. "/study.db") then return opt.study, "new" end
+    local found, message, code = M.read(opt.study)
+    if not found and code == "empty" then return opt.study, "new" end
+    if not found then return nil, message, code end
+    local d = differences(found, want)
+    found.store:close()
+    if #d > 0 then
+      return nil, "the study in " .. opt.study .. " is another one: " .. table.concat(d, "; ")
+        .. ". Choose another --study, or `erlua resume` to go on with it as it was", "different"
+    end
+    return opt.study, (found.row.state == "finished" and not raised(found, want)) and "finished" or "resume"
+  end
+  local base = want.script.base .. "-" .. want.env.name
+  if not opt.new then
+    for _, c in ipairs(candidates(base)) do
+      local found = M.read("studies/" .. c.name)
+      local same = found and #differences(found, want) == 0
+      local open = found and (found.row.state ~= "finished" or raised(found, want))
+      if found then found.store:close() end
+      if same and open then return "studies/" .. c.name, "resume" end
+    end
+  end
+  return next_free(base), "new"
+end
+
+local function put_file(store, kind, path, bytes, big)
+  return store:write("snapshot", { kind = kind, path = path, digest = big and big.digest or fs.sha256(bytes),
+    size = big and big.size or #bytes, source = big and big.source, bytes = bytes })
+end
+
+-- All that the study needs to run again, in one commit.
+local function write_all(store, want, now)
+  local ok, message, code = put_file(store, "script", want.script.name, want.script.source)
+  for path, bytes in pairs(want.env.files) do
+    if ok then ok, message, code = put_file(store, "env", path, bytes) end
+  end
+  for path, big in pairs(want.env.big) do
+    if ok then ok, message, code = put_file(store, "env", path, nil, big) end
+  end
+  if ok then
+    ok, message, code = store:write("studies", { id = 1, name = want.name, script = want.script.name, env = want.env.name,
+      env_digest = want.env.digest, script_digest = want.script_digest, options = kept(want.opt), seed = want.opt.seed,
+      erlua = host.version(), created = now, state = "running" })
+  end
+  if ok then ok, message, code = store:commit() end
+  return ok, message, code
+end
+
+-- The environment's files on disk, for the jobs to be bound to; the study's own copy.
+local function extract(dir, env)
+  for path, bytes in pairs(env.files) do
+    local full = dir .. "/snapshot/" .. path
+    if not fs.exists(full) then
+      local ok, message, code = fs.mkdirs(full:match("^(.*)/"))
+      if ok then ok, message, code = fs.write(full, bytes, 493) end       -- 0755: scripts may be run
+      if not ok then return nil, message, code end
+    end
+  end
+  return true
+end
+
+---Makes the folder and the file of a new study.
+function M.create(dir, want, now)
+  local ok, message, code = fs.mkdirs(dir)
+  if not ok then return nil, message, code end
+  ok, message, code = core.lock(dir)
+  if not ok then return nil, message, code end
+  local store
+  store, message, code = core.open(dir .. "/study.db", "create")
+  if not store then return nil, message, code end
+  want.name = dir:match("([^/]+)/*$")
+  ok, message, code = write_all(store, want, now)
+  if not ok then
+    store:close()
+    fs.remove(dir .. "/study.db")
+    return nil, message, code
+  end
+  return store
+end
+
+---The environment and the script as the study keeps them.
+---@return table|nil env
+---@return string? message
+---@return string? code
+function M.snapshot_env(found)
+  local files, big = {}, {}
+  local list, message, code = found.store:query("snapshot_list")
+  if not list then return nil, message, code end
+  for _, f in ipairs(list) do
+    if f.kind == "env" then
+      if f.source then big[f.path] = { source = f.source, digest = f.digest, size = f.size }
+      else files[f.path] = found.store:query("snapshot_get", "env", f.path)[1].bytes end
+    end
+  end
+  return envs.from_files(files, big, { preset = found.options.preset, where = found.dir })
+end
+
+function M.snapshot_script(found)
+  local name = found.row.script
+  local rows = found.store:query("snapshot_get", "script", name)
+  return { name = name, base = name:match("([^/]+)%.lua$") or name, source = rows[1].bytes }
+end
+
+---Which originals have changed since the snapshot was taken.
+function M.changed_since(found)
+  local out = {}
+  local script = require("erlua.session").read_script(found.row.script)
+  if script and fs.sha256(script.source) ~= found.row.script_digest then out[#out + 1] = found.row.script end
+  local env = envs.load(found.options.env or found.row.env)
+  if env and env.digest ~= found.row.env_digest then out[#out + 1] = "the environment " .. found.row.env end
+  return out
+end
+
+---Keeps options that may change in a study's life: the number of epochs.
+function M.keep_options(store, opt) return store:change("studies", { id = 1, options = kept(opt) }) end
+
+M.extract = extract
+
+return M

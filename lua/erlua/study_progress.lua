@@ -1,0 +1,50 @@
+-- study_progress.lua - a study's line on the terminal, or plain lines where there is none.
+
+local host = require("erlua.core.host")
+local job = require("erlua.core.job")
+local clock = require("erlua.core.task").clock
+local progress = require("erlua.progress")
+
+local M = {}
+
+local TERMINAL, PLAIN = 0.1, 10        -- seconds between two lines
+
+local function total_of(opt)
+  return opt.epochs and opt.batch and opt.epochs * opt.batch or nil
+end
+
+function M.begin(study, resumed)
+  local s = progress.new { total = total_of(study.opt), slots = study.slots, now = clock() }
+  s.epochs = study.opt.epochs
+  study.progress, study.shown = s, clock()
+  study.quiet = study.opt.json or study.how == "replayed"
+  if study.quiet then return end
+  host.progress("erlua: " .. (resumed and "resuming " or "study ") .. study.dir)
+end
+
+local function show(study, now)
+  local columns = host.terminal(2)
+  local s = study.progress
+  if s.slots then s.busy = (job.slots()) end
+  study.shown = now
+  if columns then host.status(progress.line(s:stats(now), columns - 1))
+  else host.progress(progress.plain(s:stats(now))) end
+end
+
+function M.epoch(study, epoch) study.progress.epoch = epoch end
+
+function M.add(study, trial)
+  local replaying = host.replaying()
+  study.progress:add(trial, replaying)
+  if study.quiet or replaying then return end
+  local now = clock()
+  if now - study.shown >= (host.terminal(2) and TERMINAL or PLAIN) then show(study, now) end
+end
+
+function M.finish(study)
+  if study.quiet then return end
+  host.status("")
+  if not host.terminal(2) then show(study, clock()) end
+end
+
+return M
