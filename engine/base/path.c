@@ -64,6 +64,7 @@ static int read_all(int fd, const char *path, size_t max, er_buf *out, er_err *e
     got += (size_t)n;
     if (got > max) return er_fail(err, "EFBIG", "%s is larger than %zu bytes", path, max);
     out->len += (size_t)n;
+    out->ptr[out->len] = '\0';
   }
 }
 

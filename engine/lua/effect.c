@@ -34,8 +34,8 @@ static char *summary(const char *kind, const char *call, size_t len) {
 static void mismatch(er_host *h, const char *line, const char *asked, const er_effect_row *row) {
   er_err err;
   er_fail(&err, "journal", "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, where the journal"
-          " has `%s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
-          h->script != NULL ? h->script : "the strategy", line, asked, row->seq, row->path, row->call, row->line);
+          " has `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
+          h->script != NULL ? h->script : "the strategy", line, asked, row->seq, row->path, row->kind, row->call, row->line);
   er_host_fatal(h, &err);
 }
 
@@ -223,7 +223,7 @@ int er_effect_now(lua_State *L, const char *kind, const char *call, size_t len, 
     if (h->mode == ER_JOURNAL_REPLAY) found = lookup(L, t, seq, digest, line, text, &row);
     if (found) er_buf_add(&result, row.result, row.result_len);
     else make(L, ud, &result);
-    if (!found || h->offline)
+    if (found == h->offline)                  /* new, or a copy of what was read */
       if (add_reading(h, t, seq, kind, text, line, digest, &result, &err) < 0) er_host_fatal(h, &err);
     er_free(line);
     er_free(text);

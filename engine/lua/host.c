@@ -250,8 +250,23 @@ static int exit_code(er_host *h) {
     return 1;
   }
   if (h->exiting) return h->exit_code;
-  if (h->leaving && !h->offline) return 3;
+  if (h->leaving && !h->offline) {
+    er_host_report(h, "stopped before the end; go on with: erlua resume %s", h->study_dir);
+    return 3;
+  }
   return h->failed ? 1 : 0;
+}
+
+static int run_at_end(er_host *h, int code) {
+  lua_State *L = h->L;
+  if (h->at_end == 0) return code;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, h->at_end);
+  lua_pushinteger(L, code);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    er_host_report(h, "%s", lua_tostring(L, -1));
+    return 1;
+  }
+  return (int)lua_tointeger(L, -1);
 }
 
 /* The last commit: what was written since the last wake. */
@@ -298,14 +313,16 @@ int er_host_main(er_host *h, int nargs) {
   h->main = NULL;
   er_task_release(t);
   commit_rest(h);
-  return exit_code(h);
+  return run_at_end(h, exit_code(h));
 }
 
 /* ---- writes to the study ------------------------------------------------------------------ */
 
+/* On resume the file holds what was written up to the tick `applied`; offline the
+ * copy gets just that, since the rest of the study was never written. */
 int er_host_put(er_host *h, bool update, const char *table, size_t n, const char *const *cols,
                 const er_value *vals, er_err *err) {
   h->tick++;
-  if (h->mode == ER_JOURNAL_REPLAY && !h->offline && h->tick <= h->applied) return 0;
+  if (h->offline ? h->tick > h->applied : h->mode == ER_JOURNAL_REPLAY && h->tick <= h->applied) return 0;
   return update ? er_store_update(h->store, table, n, cols, vals, err) : er_store_put(h->store, table, n, cols, vals, err);
 }

@@ -127,6 +127,7 @@ struct er_host {
   char **argv;
   const char *script;
   bool no_sandbox;
+  int at_end;                    /* registry reference of a function of the exit code; 0: none */
   bool show_result, result_is_code;   /* of the main task: -e, sub-commands */
 };
 

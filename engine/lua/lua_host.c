@@ -46,6 +46,19 @@ static int host_set_script(lua_State *L) {
   return 0;
 }
 
+/* at_end(fn): called with the exit code when all tasks are over; returns the final one. */
+static int host_at_end(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  er_host_of(L)->at_end = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static int host_pid(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
 static int host_version(lua_State *L) {
   lua_pushliteral(L, ERLUA_VERSION);
   return 1;
@@ -120,7 +133,8 @@ static int host_stdin(lua_State *L) {
 static const luaL_Reg hostlib[] = {
   {"exit", host_exit}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
   {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal},
-  {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin}, {NULL, NULL}
+  {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
+  {"at_end", host_at_end}, {"pid", host_pid}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_host(lua_State *L) {

@@ -247,8 +247,9 @@ static int study_attach(lua_State *L) {
   h->mode = ER_JOURNAL_REPLAY;
   h->tick = 0;
   h->next_ord = 1;
-  lua_getfield(L, 1, "query");
-  lua_pushvalue(L, 1);
+  int from = source != NULL ? 4 : 1;            /* whose writes are known */
+  lua_getfield(L, from, "query");
+  lua_pushvalue(L, from);
   lua_pushliteral(L, "applied");
   lua_call(L, 2, 1);
   if (lua_rawgeti(L, -1, 1) == LUA_TTABLE) {

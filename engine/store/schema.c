@@ -62,7 +62,7 @@ const char *const er_schema_dump[] = {
   "trials", "SELECT * FROM trials ORDER BY id",
   "jobs", "SELECT id,trial,stage,path,seq,ended,exit_code,signal,reason,starts,wall_s,cpu_s,peak_memory,log"
           " FROM jobs ORDER BY id",
-  "metrics", "SELECT * FROM metrics ORDER BY job,n,name",
+  "metrics", "SELECT m.* FROM metrics m JOIN jobs j ON j.id = m.job WHERE j.ended IS NOT NULL ORDER BY job,n,name",
   "evaluations", "SELECT * FROM evaluations ORDER BY trial",
   "effects", "SELECT path,seq,ord,kind,hex(digest),call,line,result FROM effects ORDER BY path,seq",
   NULL, NULL,

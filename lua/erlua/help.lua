@@ -39,19 +39,12 @@ local function comment_above(lines, at)
   return out
 end
 
-local function typed(words)
-  local name, kind, note = words:match("^(%S+)%s+(%b{}%??)%s*(.*)$")
-  if not name then name, kind, note = words:match("^(%S+)%s+(%S+)%s*(.*)$") end
-  if not name then return words end
-  return name .. ": " .. kind .. (note ~= "" and "  " .. note or "")
-end
-
 -- LuaCATS tags as words.
 local function readable(comment)
   local out = {}
   for _, line in ipairs(comment) do
     local tag, rest = line:match("^@(%a+)%s*(.*)$")
-    if tag == "param" then out[#out + 1] = "  " .. typed(rest)
+    if tag == "param" then out[#out + 1] = "  " .. (rest:gsub("^%S+", "%0:", 1))
     elseif tag == "return" then out[#out + 1] = "  returns " .. rest
     elseif not tag then out[#out + 1] = line end
   end

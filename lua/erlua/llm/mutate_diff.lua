@@ -87,4 +87,34 @@ function M.apply(a, hunks)
   return table.move(a, at, #a, #out + 1, out)
 end
 
+local function same(h, g)
+  if h.from ~= g.from or h.to ~= g.to or #h.lines ~= #g.lines then return false end
+  for i, line in ipairs(h.lines) do
+    if line ~= g.lines[i] then return false end
+  end
+  return true
+end
+
+---The hunks of `theirs` that `ours` lacks.
+function M.missing(ours, theirs)
+  local missing = {}
+  for _, g in ipairs(theirs) do
+    local known = false
+    for _, h in ipairs(ours) do known = known or same(h, g) end
+    if not known then missing[#missing + 1] = g end
+  end
+  return missing
+end
+
+---`ours` and all of `theirs`, which win where both want one place.
+function M.join(ours, theirs)
+  local joined = table.move(theirs, 1, #theirs, 1, {})
+  for _, h in ipairs(ours) do
+    local free = true
+    for _, g in ipairs(theirs) do free = free and not M.clash(h, g) end
+    if free then joined[#joined + 1] = h end
+  end
+  return joined
+end
+
 return M

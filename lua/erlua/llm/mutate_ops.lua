@@ -87,7 +87,7 @@ function M.number(view, random, step)
   local new = near(old, random, step)
   if not new or new == old or new:find("^-") and line:find("^[-%w_]", found.token[1] - 1) then return nil end
   local lines, after = put(view, found, new)
-  return lines, string.format("Change %s to %s in %s: %s", old, new, place(view, found.line), quoted(after))
+  return lines, string.format("Change %s to %s in %s: %s", old, new, place(view, found.line), quoted(after)), true
 end
 
 -- The numbers that stand at the same places of a hunk's line before and after it and differ: { before, after, token }.
@@ -122,7 +122,7 @@ function M.further(view, before, hunks, random)
   local text = as_text(value, math.type(tonumber(new)))
   if not text or text == new then return nil end
   local lines, after = put(view, { line = at, token = token }, text)
-  return lines, string.format("Go on from %s over %s to %s in %s: %s", old, new, text, place(view, at), quoted(after))
+  return lines, string.format("Go on from %s over %s to %s in %s: %s", old, new, text, place(view, at), quoted(after)), true
 end
 
 ---Another operator of its kind in the place of one.
@@ -203,10 +203,8 @@ function M.swap(view, random)
     quoted(view.lines[s[1]]), place(view, s[1]), quoted(view.lines[t[1]]), t[1])
 end
 
-local W=tonumber(os.getenv"W") or 74
-local R=(100-W)/38
 local WEIGHTS = {                -- out of 100
-  { "number", W }, { "operator", 10*R }, { "swap", 8*R }, { "delete", 8*R }, { "duplicate", 6*R }, { "replace", 6*R },{"number",100},
+  { "number", 74 }, { "operator", 7 }, { "swap", 6 }, { "delete", 5 }, { "duplicate", 4 }, { "replace", 4 },
 }
 
 ---One edit of a kind drawn by weight.
