@@ -44,7 +44,7 @@ install_missing() {
     die "this is no Debian: install the equivalents of these yourself, then build with cmake: $*"
   mapfile -t missing < <(missing_of "$@")
   if [ "${#missing[@]}" = 0 ]; then say "all ${#} packages are there"; return; fi
-  say "installing ${#missing[@]} missing packages: ${missing[*]}"
+  say "installing the missing packages (${#missing[@]}): ${missing[*]}"
   apt update -o APT::Update::Error-Mode=any >&2 ||
     say "the package lists could not be refreshed (no network, or another apt holds the lock); trying with those that are there"
   apt install -y --no-install-recommends "${missing[@]}" >&2 ||
@@ -64,7 +64,9 @@ closing_line() {
   awk '/<testsuite/ { inside = 1 }
     inside { text = text " " $0 }
     inside && />/ { exit }
-    function number(name,  at) { at = match(text, " " name "=\"[0-9]+\""); return at ? substr(text, at + length(name) + 3) + 0 : 0 }
+    function number(name) {
+      return match(text, name "=\"[0-9]+\"") ? substr(text, RSTART + length(name) + 2) + 0 : 0
+    }
     END { t = number("tests"); f = number("failures"); s = number("skipped") + number("disabled")
           printf "%d passed, %d failed, %d skipped\n", t - f - s, f, s }' "$1"
 }

@@ -124,27 +124,22 @@ int er_file_replace(const char *path, const void *bytes, size_t n, unsigned mode
   return eno != 0 ? er_fail_errno(err, eno, "cannot write %s", path) : 0;
 }
 
+/* Tries the folder itself first and its parents only when they are missing: the
+ * usual call costs one system call. */
 int er_mkdirs(const char *path, unsigned mode, er_err *err) {
-  char *p = er_strdup(path), *s;
-  int rc = 0;
-  if (mkdir(p, mode) == 0 || (errno == EEXIST && er_path_is_dir(p))) {
-    er_free(p);
-    return 0;
-  }
-  for (s = p + 1; rc == 0; s++) {
-    if (*s != '/' && *s != '\0') continue;
-    char c = *s;
-    *s = '\0';
-    if (mkdir(p, mode) < 0 && !(errno == EEXIST && er_path_is_dir(p)))
-      rc = er_fail_errno(err, errno, "cannot make folder %s", p);
-    *s = c;
-    if (c == '\0') break;
-  }
-  er_free(p);
-  return rc;
+  char *parent;
+  int rc, eno;
+  if (mkdir(path, mode) == 0) return 0;
+  eno = errno;
+  if (eno == EEXIST && er_path_is_dir(path)) return 0;
+  parent = er_path_dir(path);
+  rc = eno == ENOENT && strcmp(parent, path) != 0 ? er_mkdirs(parent, mode, err) : er_fail_errno(err, eno, "cannot make folder %s", path);
+  er_free(parent);
+  if (rc < 0 || mkdir(path, mode) == 0 || errno == EEXIST) return rc;
+  return er_fail_errno(err, errno, "cannot make folder %s", path);
 }
 
-static int remove_at(int at, const char *name);
+static int remove_at(int at, const char *name, bool folder);
 
 /* Empties the folder open as fd; folders that a job made unreadable are
  * opened up first.  Takes fd over. */
@@ -155,17 +150,23 @@ static int empty_dir(int fd) {
   if (d == NULL) { close(fd); return -1; }
   while ((e = readdir(d)) != NULL) {
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    if (remove_at(dirfd(d), e->d_name) < 0) rc = -1;
+    if (remove_at(dirfd(d), e->d_name, e->d_type == DT_DIR) < 0) rc = -1;
   }
   closedir(d);
   return rc;
 }
 
-static int remove_at(int at, const char *name) {
+/* `folder` says what the caller expects; it is only tried first. */
+static int remove_at(int at, const char *name, bool folder) {
   int fd;
-  if (unlinkat(at, name, 0) == 0 || errno == ENOENT) return 0;
-  if (errno != EISDIR && errno != EPERM) return -1;
+  if (!folder) {
+    if (unlinkat(at, name, 0) == 0 || errno == ENOENT) return 0;
+    if (errno != EISDIR && errno != EPERM) return -1;
+  } else if (unlinkat(at, name, AT_REMOVEDIR) == 0 || errno == ENOENT) {
+    return 0;
+  }
   fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) return unlinkat(at, name, 0);
   if (fd < 0 && errno == EACCES && fchmodat(at, name, 0700, 0) == 0)
     fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -1;
@@ -175,7 +176,7 @@ static int remove_at(int at, const char *name) {
 }
 
 int er_remove_tree(const char *path, er_err *err) {
-  if (remove_at(AT_FDCWD, path) == 0) return 0;
+  if (remove_at(AT_FDCWD, path, true) == 0) return 0;
   return er_fail_errno(err, errno, "cannot remove %s", path);
 }
 

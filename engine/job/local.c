@@ -27,15 +27,12 @@ static void gpu_names(const er_job *j, char *out, size_t size) {
 
 static void env_of_paths(er_words *env, const er_job *j) {
   const er_job_spec *s = &j->spec;
-  if (j->jobs->sandbox) {
-    er_words_add(env, "ERLUA_OUT=/erlua/out");
-    if (s->curve) er_words_add(env, "ERLUA_CURVE=/erlua/curve");
-    if (s->metrics) er_words_add(env, "ERLUA_METRICS=/erlua/metrics");
-    return;
-  }
-  er_words_fmt(env, "ERLUA_OUT=%s%s", s->artifact != NULL ? s->artifact : s->dir, s->artifact != NULL ? "" : "/out");
-  if (s->curve) er_words_fmt(env, "ERLUA_CURVE=%s/curve", s->dir);
-  if (s->metrics) er_words_fmt(env, "ERLUA_METRICS=%s/metrics", s->dir);
+  char *out = s->artifact != NULL ? er_strdup(s->artifact) : er_path_join(s->dir, "out");
+  bool inside = j->jobs->sandbox;
+  if (er_path_is_dir(out)) er_words_fmt(env, "ERLUA_OUT=%s", inside ? "/erlua/out" : out);
+  if (s->curve) er_words_fmt(env, "ERLUA_CURVE=%s/curve", inside ? "/erlua" : s->dir);
+  if (s->metrics) er_words_fmt(env, "ERLUA_METRICS=%s/metrics", inside ? "/erlua" : s->dir);
+  er_free(out);
 }
 
 static void env_defaults(er_words *env, const er_jobs *js) {

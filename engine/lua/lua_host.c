@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -54,6 +56,19 @@ static int host_at_end(lua_State *L) {
   return 0;
 }
 
+static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
+
+/* usage() -> CPU seconds of the engine alone, of what it waited for, peak memory in bytes */
+static int host_usage(lua_State *L) {
+  struct rusage self, children;
+  getrusage(RUSAGE_SELF, &self);
+  getrusage(RUSAGE_CHILDREN, &children);
+  lua_pushnumber(L, seconds(self.ru_utime) + seconds(self.ru_stime));
+  lua_pushnumber(L, seconds(children.ru_utime) + seconds(children.ru_stime));
+  lua_pushinteger(L, (lua_Integer)self.ru_maxrss * 1024);
+  return 3;
+}
+
 static int host_pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)getpid());
   return 1;
@@ -85,6 +100,14 @@ static int host_terminal(lua_State *L) {
   int fd = (int)luaL_optinteger(L, 1, 2);
   if (!isatty(fd)) return 0;
   lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0 ? ws.ws_col : 80);
+  return 1;
+}
+
+/* colour([fd]): is it a terminal that shows colours to someone who wants them? */
+static int host_colour(lua_State *L) {
+  const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+  bool wanted = (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+  lua_pushboolean(L, wanted && isatty((int)luaL_optinteger(L, 1, 1)));
   return 1;
 }
 
@@ -132,9 +155,9 @@ static int host_stdin(lua_State *L) {
 
 static const luaL_Reg hostlib[] = {
   {"exit", host_exit}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
-  {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal},
+  {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal}, {"colour", host_colour},
   {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
-  {"at_end", host_at_end}, {"pid", host_pid}, {NULL, NULL}
+  {"at_end", host_at_end}, {"pid", host_pid}, {"usage", host_usage}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_host(lua_State *L) {

@@ -67,7 +67,7 @@ static char *keep(job_op *o, char *s) {
 
 static int write_work(const char *work, const work_file *f, er_err *err) {
   char *full = er_path_join(work, f->path), *dir = er_path_dir(full);
-  int rc = er_mkdirs(dir, 0755, err);
+  int rc = strchr(f->path, '/') != NULL ? er_mkdirs(dir, 0755, err) : 0;
   if (rc == 0 && f->bytes != NULL) rc = er_file_write(full, f->bytes, f->len, 0755, err);
   else if (rc == 0) {
     struct stat st;
@@ -535,6 +535,16 @@ static int job_probe(lua_State *L) {
   return 1;
 }
 
+/* cancel(dir) -> true if a job ran in that folder and was asked to end, false if
+ * none runs there | nil, message, code.  For jobs of another engine. */
+static int job_cancel(lua_State *L) {
+  er_err err;
+  int rc = er_job_cancel_folder(luaL_checkstring(L, 1), &err);
+  if (rc < 0) return er_fail_push(L, &err);
+  lua_pushboolean(L, rc == 0);
+  return 1;
+}
+
 static int job_next_id(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)++er_host_of(L)->job_id);
   return 1;
@@ -555,7 +565,7 @@ static int job_seq(lua_State *L) {
 
 static const luaL_Reg joblib[] = {
   {"path", job_path}, {"seq", job_seq},
-  {"setup", job_setup}, {"run", job_run}, {"slots", job_slots}, {"probe", job_probe}, {"next_id", job_next_id}, {NULL, NULL}
+  {"setup", job_setup}, {"run", job_run}, {"slots", job_slots}, {"probe", job_probe}, {"cancel", job_cancel}, {"next_id", job_next_id}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_job(lua_State *L) {

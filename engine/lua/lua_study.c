@@ -300,6 +300,14 @@ static int study_after_commit(lua_State *L) {
   return 0;
 }
 
+/* dir() -> the folder of the study that is open, or nothing */
+static int study_dir(lua_State *L) {
+  er_host *h = er_host_of(L);
+  if (h->store == NULL) return 0;
+  lua_pushstring(L, h->study_dir);
+  return 1;
+}
+
 static int study_state(lua_State *L) {
   static const char *const names[] = {"off", "replay", "live"};
   er_host *h = er_host_of(L);
@@ -312,7 +320,7 @@ static int study_state(lua_State *L) {
 static const luaL_Reg studylib[] = {
   {"open", study_open}, {"lock", study_lock}, {"unlock", study_unlock}, {"attach", study_attach},
   {"put", study_put}, {"update", study_update}, {"tick", study_tick}, {"after_commit", study_after_commit},
-  {"state", study_state}, {NULL, NULL}
+  {"state", study_state}, {"dir", study_dir}, {NULL, NULL}
 };
 static const luaL_Reg store_methods[] = {
   {"query", store_query}, {"columns", store_columns}, {"dump", store_dump}, {"check", store_check},

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define MAX_PLACES 65536
+#define MAX_PLACES 4096
 
 /* ---- when two lines are the same; each is an equivalence ---- */
 
@@ -120,7 +120,7 @@ static void failure_table(const job *j, er_line_same same, size_t *fail) {
 
 static void find_all(job *j, const rung *r, size_t *fail, er_places *out) {
   failure_table(j, r->same, fail);
-  for (size_t i = 0, k = 0; i < j->n && *j->work < ER_LOCATE_MAX_WORK; i++) {
+  for (size_t i = 0, k = 0; i < j->n && !out->more && *j->work < ER_LOCATE_MAX_WORK; i++) {
     ++*j->work;
     while (k > 0 && !r->same(&j->file[i], &j->pattern[k])) k = fail[k - 1], ++*j->work;
     if (r->same(&j->file[i], &j->pattern[k])) k++;

@@ -32,7 +32,7 @@ enum { ER_RUNG_EXACT = 0 };
 
 /* Finds pattern in file; an empty pattern is nowhere.  *work counts the line
  * comparisons and ends the search when it reaches ER_LOCATE_MAX_WORK. */
-#define ER_LOCATE_MAX_WORK 100000000
+#define ER_LOCATE_MAX_WORK 40000000
 void er_locate(const er_line *file, size_t n, const er_line *pattern, size_t m, size_t *work, er_places *out);
 void er_places_free(er_places *p);
 

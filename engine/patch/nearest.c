@@ -1,6 +1,6 @@
 /* nearest.c - the place that a lost pattern most resembles, to show it. */
 
-#include <string.h>
+#include <ctype.h>
 
 #include "base/mem.h"
 #include "patch/locate.h"
@@ -42,12 +42,14 @@ static void cast_votes(poll *p) {
   er_free(h);
 }
 
-/* Common bytes at both ends: crude, but a misquoted line keeps most of them. */
+static bool same_letter(char a, char b) { return tolower((unsigned char)a) == tolower((unsigned char)b); }
+
+/* Common letters at both ends: crude, but a misquoted line keeps most of them. */
 static size_t likeness(const er_line *a, const er_line *b) {
   er_line x = er_line_trim(*a), y = er_line_trim(*b);
   size_t least = x.n < y.n ? x.n : y.n, head = 0, tail = 0;
-  while (head < least && x.s[head] == y.s[head]) head++;
-  while (tail < least - head && x.s[x.n - 1 - tail] == y.s[y.n - 1 - tail]) tail++;
+  while (head < least && same_letter(x.s[head], y.s[head])) head++;
+  while (tail < least - head && same_letter(x.s[x.n - 1 - tail], y.s[y.n - 1 - tail])) tail++;
   return head + tail;
 }
 

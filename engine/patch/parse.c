@@ -17,8 +17,15 @@ const char *er_patch_form_name(er_patch_form form) {
 }
 
 bool er_scan_known(const er_scan *s, const char *path, size_t n) {
-  for (size_t i = 0; i < s->n_files; i++)
-    if (strlen(s->files[i].path) == n && memcmp(s->files[i].path, path, n) == 0) return true;
+  size_t lo = 0, hi = s->n_files;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    size_t m = strlen(s->files[mid].path);
+    int c = memcmp(s->files[mid].path, path, m < n ? m : n);
+    if (c == 0 && m == n) return true;
+    if (c < 0 || (c == 0 && m < n)) lo = mid + 1;
+    else hi = mid;
+  }
   return false;
 }
 

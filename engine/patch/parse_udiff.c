@@ -106,6 +106,7 @@ static char *read_name(const er_line *l, size_t skip) {
   n = before_stamp(p, (size_t)(end - p));
   while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\r' || p[n - 1] == '`')) n--;
   if (n > 0 && *p == '`') p++, n--;
+  if (memchr(p, '\0', n) != NULL) return er_strdup("\001");     /* no path; is refused as one */
   return er_strndup(p, n);
 }
 

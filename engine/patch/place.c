@@ -8,6 +8,7 @@
 #include "patch/rules.h"
 
 #define SHOWN_LINES 12
+#define MAX_KEPT 200000           /* places remembered for all hunks of a reply */
 
 typedef struct {
   const er_hunk *hunk;
@@ -171,7 +172,8 @@ static int find_places(placing *p, slot *s) {
   }
   keep_shiftable(p->pl->parsed, s, &s->places);
   if (s->places.n == 0) return refuse_not_found(p->pl, t, pattern, s->m, s->hunk->reply_line);
-  return 0;
+  p->pl->kept += s->places.n;
+  return p->pl->kept > MAX_KEPT ? refuse_ambiguous(p->pl, t, pattern, s->m, &s->places) : 0;
 }
 
 /* Fills slot.latest from behind; the index of a hunk that finds no room, or n. */

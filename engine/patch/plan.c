@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "patch/rules.h"
 
+#define MAX_BLOCKS 4096
+
 void er_plan_edit(er_planner *pl, er_target *t, er_edit e) {
   if (t->n_edits == t->cap_edits) {
     t->cap_edits = t->cap_edits ? t->cap_edits * 2 : 8;
@@ -282,6 +284,9 @@ int er_patch_plan(const er_parsed *parsed, const er_patch_file *files, size_t n_
   er_planner pl = {.parsed = parsed, .files = files, .n_files = n_files, .rules = rules, .out = out, .why = why};
   int rc = 0;
   if (parsed->n_blocks == 0) return refuse_empty(why);
+  if (parsed->n_blocks > MAX_BLOCKS)
+    return er_refuse(why, "too_large", "the reply has %zu blocks; at most %d are read. Join blocks, or send whole files.", parsed->n_blocks,
+                     MAX_BLOCKS);
   if (r->n > 0) pl.keep_bom = memmem(r->v[0].s, (size_t)(r->v[r->n - 1].s - r->v[0].s) + r->v[r->n - 1].n, "\xef\xbb\xbf", 3) != NULL;
   out->reports = er_calloc(parsed->n_blocks, sizeof *out->reports);
   for (size_t i = 0; i < parsed->n_blocks && rc == 0; i++) {

@@ -51,7 +51,7 @@ typedef struct {
   er_refusal *why;
   char *where;                   /* "block 2 of 3 (...)", for messages; owned */
   size_t block;                  /* its index */
-  size_t work;                   /* comparisons made so far */
+  size_t work, kept;             /* comparisons made, places remembered so far */
   bool keep_bom;                 /* the reply itself writes byte-order marks */
 } er_planner;
 

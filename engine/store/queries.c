@@ -42,8 +42,24 @@ const er_query er_queries[] = {
   {"curve", "SELECT m.n, m.name, m.step, m.value FROM metrics m JOIN jobs j ON j.id = m.job"
             " WHERE j.trial = ?1 ORDER BY m.job, m.name, m.n"},
   {"evaluation", "SELECT * FROM evaluations WHERE trial = ?1"},
+
+  /* The report: the baseline stands apart. */
+  {"report_funnel", "SELECT coalesce(t.outcome, 'open') AS outcome, coalesce(t.stage, '') AS stage, count(*) AS n"
+                    " FROM trials t JOIN ideas i ON i.id = t.idea WHERE i.prompt <> 'baseline' GROUP BY 1, 2 ORDER BY 1, 2"},
+  {"report_epochs", "SELECT t.epoch, count(*) AS n, coalesce(sum(t.outcome = 'ok'), 0) AS ok, max(t.reward) AS best,"
+                    " avg(t.reward) AS mean FROM trials t JOIN ideas i ON i.id = t.idea WHERE i.prompt <> 'baseline'"
+                    " GROUP BY t.epoch ORDER BY t.epoch"},
+  {"report_best", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.outcome = 'ok'"
+                  " AND t.reward IS NOT NULL AND i.prompt <> 'baseline' ORDER BY t.reward DESC, t.id LIMIT 1"},
+  {"report_work", "SELECT coalesce(sum(wall_s), 0.0) AS wall_s FROM trials"},
+  {"stages_run", "SELECT stage, count(DISTINCT trial) AS n FROM jobs GROUP BY stage ORDER BY stage"},
+  {"patch_count", "SELECT count(DISTINCT t.patch) AS n FROM trials t JOIN patches p ON p.digest = t.patch WHERE p.diff <> ''"},
+  /* At most ?1 of the patches, in the order of their first trials, at even distances. */
+  {"patch_sample", "WITH first AS (SELECT t.patch, min(t.id) AS id FROM trials t WHERE t.patch IS NOT NULL GROUP BY t.patch),"
+                   " ranked AS (SELECT p.diff, row_number() OVER (ORDER BY f.id) - 1 AS k, count(*) OVER () AS n"
+                   " FROM first f JOIN patches p ON p.digest = f.patch WHERE p.diff <> '')"
+                   " SELECT diff FROM ranked WHERE k = 0 OR k * ?1 / n <> (k - 1) * ?1 / n ORDER BY k"},
   {"events", "SELECT * FROM events ORDER BY id"},
-  {"job_by_effect", "SELECT * FROM jobs WHERE path = ?1 AND seq = ?2"},
   {"job_curve", "SELECT n, name, step, value FROM metrics WHERE job = ?1 ORDER BY n, name"},
   {"folder_done", "SELECT j.id FROM jobs j JOIN trials t ON t.id = j.trial WHERE j.id = ?1 AND t.outcome IS NOT NULL"},
   {"open_jobs", "SELECT * FROM jobs WHERE ended IS NULL ORDER BY id"},

@@ -161,6 +161,10 @@ function Env:score(metrics)
   return r + 0.0
 end
 
+---See env_run.lua.
+function Env:workspace(changes) return require("erlua.env_run").workspace(self, changes) end
+function Env:evaluate(artifact, changes) return require("erlua.env_run").evaluate(self, artifact, changes) end
+
 function Env:__tostring()
   return "environment " .. self.name
 end

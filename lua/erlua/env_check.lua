@@ -65,6 +65,9 @@ local function read_limits(given)
   return out
 end
 
+---Limits in seconds and bytes, the defaults for what is not given.
+M.limits = read_limits
+
 local function read_budget(given)
   if not given then return nil end
   local n, out = 0, nil
@@ -114,7 +117,8 @@ function M.env(spec, preset)
   if message then return nil, message end
   return {
     name = spec.name, editable = spec.editable, frozen = spec.frozen or {}, frozen_globs = spec.frozen or {},
-    region = spec.region, check = spec.check, train = spec.train, evaluate = spec.evaluate, metric = spec.metric,
+    region = spec.region, check_command = spec.check, train_command = spec.train,
+    evaluate_command = spec.evaluate, given_limits = spec.limits, metric = spec.metric,
     direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},
     limits = limits, budget = budget, preset = preset, presets = spec.presets or {},
   }

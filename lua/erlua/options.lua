@@ -155,7 +155,7 @@ local function unknown(name, by_name)
   end
   table.sort(names)
   local near = text.nearest(name, names)
-  return string.format("unknown option %s%s (--help lists all options)", quoted("--" .. name),
+  return string.format("unknown option %s%s", quoted("--" .. name),
     near and "; did you mean --" .. near .. "?" or "")
 end
 
@@ -164,7 +164,7 @@ local function take(argv, i, by_name, opt, given)
   local word, value = argv[i]:match("^%-%-([^=]+)=(.*)$")
   word = word or argv[i]:match("^%-%-(.+)$")
   if not word then
-    return nil, string.format("unexpected argument %s: options start with -- (--help lists them)", quoted(argv[i]))
+    return nil, string.format("unexpected argument %s: options start with --", quoted(argv[i]))
   end
   local name = word:gsub("-", "_")
   local o, negated = by_name[name], false

@@ -73,12 +73,12 @@ function Stages:run(t, stage, spec)
 end
 
 function Stages:check(t)
-  return self:run(t, "check", { argv = self.env.check, work = self:work(t), env = self:variables(), binds = self.binds,
+  return self:run(t, "check", { argv = self.env.check_command, work = self:work(t), env = self:variables(), binds = self.binds,
     limits = limits_of(self.env, false) })
 end
 
 function Stages:train(t)
-  return self:run(t, "train", { argv = self.env.train, work = self:work(t), env = self:variables(), binds = self.binds,
+  return self:run(t, "train", { argv = self.env.train_command, work = self:work(t), env = self:variables(), binds = self.binds,
     limits = limits_of(self.env, true), gpus = self.env.limits.gpus, curve = true, inspect = true })
 end
 
@@ -95,7 +95,7 @@ function Stages:evaluate(t)
       env[#env + 1] = "ERLUA_DATA=" .. self.dir .. "/snapshot"
     end
   end
-  return self:run(t, "evaluate", { argv = self.env.evaluate, work = work, env = env, binds = binds, metrics = true,
+  return self:run(t, "evaluate", { argv = self.env.evaluate_command, work = work, env = env, binds = binds, metrics = true,
     artifact = self.dir .. "/jobs/" .. t.jobs.train .. "/out", limits = limits_of(self.env, false),
     gpus = self.env.limits.gpus })
 end

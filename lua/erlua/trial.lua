@@ -80,7 +80,7 @@ local function train(room, t)
 end
 
 local function check(room, t)
-  if not room.env.check then return end
+  if not room.env.check_command then return end
   local result = room.stages:check(t)
   t.wall_s = t.wall_s + result.wall_s
   local outcome, reason = failure(result, false)

@@ -168,7 +168,7 @@ end)
 
 t.test("forty columns and a dumb terminal work", function()
   terminal(40, { "expect:> ", [[send:("x"):rep(50)\r]], [[expect:x{50}]], "expect:> ", [[send:\x04]], "end:" })
-  terminal(80, { "expect:> ", [[send:1+1\r]], [[expect:2\r\n]], [[send:\x04]], "end:" }, { env = { PTY_TERM = "dumb" } })
+  terminal(80, { "expect:> ", [[send:1+1\r]], [[expect:2\r\n> ]], [[send:\x04]], "end:" }, { env = { PTY_TERM = "dumb" } })
 end)
 
 return t

@@ -57,7 +57,7 @@ t.test("the last of two wins", function() t.eq(parse("--epochs", "2", "--epochs"
 t.test("an unknown option names the nearest known one", function()
   refused("unknown option '%-%-epcohs'; did you mean %-%-epochs%?", "--epcohs", "3")
   refused("did you mean %-%-no%-json%?", "--no-jsn")
-  refused("unknown option '%-%-zzzzzzz' %(%-%-help lists all options%)", "--zzzzzzz")
+  refused("unknown option '%-%-zzzzzzz'$", "--zzzzzzz")
 end)
 
 t.test("a wrong value says what was expected and what came", function()

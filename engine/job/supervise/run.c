@@ -304,8 +304,11 @@ static void tell_sandboxed(const run *r, sv_outcome *out) {
   const char *at = strstr(r->status, "\"exit-code\":");
   int code;
   if (at == NULL) {
+    static const char said[] = "bwrap: execvp ";
+    size_t n = sizeof said - 1;
     out->ended = "launch";
     first_line(r->err, out->reason, sizeof out->reason);
+    if (strncmp(out->reason, said, n) == 0) memmove(out->reason, out->reason + n, strlen(out->reason + n) + 1);
     if (out->reason[0] == '\0') snprintf(out->reason, sizeof out->reason, "the sandbox ended before the command began");
     return;
   }
