@@ -274,12 +274,19 @@ void er_job_cancel(er_job *j) {
   else j->jobs->launcher->cancel(j);
 }
 
-/* A job that runs keeps its slot until its supervisor ends, whoever still cares. */
+/* A job that runs keeps its slot until its supervisor ends, whoever still cares;
+ * its end, or the telling of it, then frees it. */
 void er_job_free(er_job *j) {
   if (j == NULL) return;
   j->done = NULL;
   j->forgotten = true;
-  if (j->jobs == NULL || j->state != ER_JOB_RUNNING) destroy(j);
+  if (j->jobs == NULL) destroy(j);
+  else if (j->state == ER_JOB_QUEUED) {
+    er_jobs *js = j->jobs;
+    release(j);
+    destroy(j);
+    pump(js);                              /* it may have stood before others */
+  }
 }
 
 void er_jobs_hold(er_jobs *js, bool hold) {

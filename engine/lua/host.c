@@ -36,6 +36,8 @@ er_host *er_host_new(int argc, char **argv) {
 void er_host_free(er_host *h) {
   if (h == NULL) return;
   if (the_host == h) the_host = NULL;
+  if (h->jobs != NULL) er_jobs_drop_all(h);
+  er_tasks_drop_all(h);
   lua_close(h->L);
   if (h->jobs != NULL) er_jobs_free(h->jobs);
   if (h->source != h->store) er_store_close(h->source);
@@ -190,6 +192,7 @@ static void drain_ready(er_host *h) {
 static bool main_done(const er_host *h) { return h->main != NULL && h->main->state == ER_TASK_DONE; }
 
 bool er_host_turn(er_host *h, bool wait) {
+  bool more;
   drain_ready(h);
   if (h->fatal || h->exiting || main_done(h)) return false;
   if (h->mode == ER_JOURNAL_REPLAY) {
@@ -197,13 +200,14 @@ bool er_host_turn(er_host *h, bool wait) {
     return !h->fatal;
   }
   if (h->offline) return false;
-  if (h->on_jobs != NULL) h->on_jobs(h);
   er_effects_settle(h);
   if (h->fatal || h->exiting || main_done(h)) return false;
   if (h->ready_first != NULL && !h->leaving) return true;
   er_effects_start(h);
   if (h->done_first != NULL) wait = false;
-  return er_loop_turn(h->loop, wait) || h->done_first != NULL || h->ready_first != NULL;
+  more = er_loop_turn(h->loop, wait);
+  if (h->on_jobs != NULL) h->on_jobs(h);
+  return more || h->done_first != NULL || h->ready_first != NULL;
 }
 
 /* After the main task: the others are cancelled, newest first, and may close

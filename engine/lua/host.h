@@ -175,6 +175,8 @@ bool er_task_done(const er_task *t);
 int er_task_results(er_task *t, lua_State *to);  /* count, or -1 with the error object pushed */
 er_task *er_task_find(er_host *h, const char *path);
 void er_tasks_cancel_all(er_host *h, er_task *but);
+void er_tasks_drop_all(er_host *h);
+void er_jobs_drop_all(er_host *h);               /* lua_job.c: running jobs go on without us */
 
 /* Raises unless the running code can wait; returns its task. */
 ER_LJMP er_task *er_task_need(lua_State *L, const char *what);

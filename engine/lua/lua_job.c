@@ -296,6 +296,19 @@ static void job_start(er_op *op) {
   er_fault("job.after_spawn");
 }
 
+void er_jobs_drop_all(er_host *h) {
+  job_room *room = room_of(h);
+  while (room->live != NULL) {
+    job_op *o = room->live;
+    room->live = o->next_live;
+    if (o->job != NULL) er_job_free(o->job);
+    o->job = NULL;
+    if (!o->orphan) continue;                   /* its task frees it */
+    o->op.keep = false;
+    er_op_free(&o->op);
+  }
+}
+
 /* The task no longer wants it; the folder goes when the last process is gone. */
 static void job_abort(er_op *op) {
   job_op *o = (job_op *)op;

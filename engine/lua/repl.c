@@ -14,7 +14,7 @@ typedef struct {
   lua_State *L;                  /* the host's own state, never a task's */
   er_line *line;
   int module;                    /* registry reference of erlua.repl */
-  bool failed;                   /* a line of a pipe ended in an error */
+  bool failed, interrupted;      /* a line of a pipe ended in an error; ctrl-C ended the pipe */
 } repl;
 
 /* ---- calls into erlua.repl ------------------------------------------------------ */
@@ -197,7 +197,10 @@ static void session(repl *r) {
     if (got == ER_LINE_READ) {
       if (lua_isfunction(r->L, -1)) run(r);
       else show_failure(r, "");
-    } else if (got != ER_LINE_INTERRUPTED || !er_line_terminal(r->line)) {
+    } else if (got == ER_LINE_INTERRUPTED && er_line_terminal(r->line)) {
+      continue;
+    } else {
+      r->interrupted = got == ER_LINE_INTERRUPTED;
       break;
     }
     lua_settop(r->L, top);
@@ -221,6 +224,7 @@ static int exit_code(const repl *r) {
   }
   if (h->exiting) return h->exit_code;
   if (h->sigterm) return h->store != NULL ? 3 : 128 + (int)h->sigterm;
+  if (r->interrupted) return 128 + SIGINT;
   return !er_line_terminal(r->line) && (r->failed || h->failed) ? 1 : 0;
 }
 

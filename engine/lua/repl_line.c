@@ -67,6 +67,7 @@ static void refresh_after_signal(er_line *l) {
   }
   resized = continued = 0;
   el_resize(l->el);
+  fputc('\r', stdout);                       /* drawn again where it stood */
   el_set(l->el, EL_REFRESH);
 }
 

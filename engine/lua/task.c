@@ -241,6 +241,29 @@ void er_task_resume(er_host *h, er_task *t) {
   end(t);
 }
 
+/* At the end of the program: forgets the tasks that still wait, without running
+ * any Lua; their effects are in the journal or will be asked for again. */
+void er_tasks_drop_all(er_host *h) {
+  while (h->live != NULL) {
+    er_task *t = h->live;
+    er_group *g = t->group;
+    t->state = ER_TASK_DONE;
+    t->observed = true;
+    if (t->op != NULL) er_op_free(t->op);
+    t->op = NULL;
+    t->joins = NULL;
+    t->group = NULL;
+    er_timer_stop(t->closing);
+    t->closing = NULL;
+    if (g != NULL) {
+      g->live--;
+      er_group_release(g);
+    }
+    delist(h, t);
+    er_task_release(t);
+  }
+}
+
 bool er_task_done(const er_task *t) { return t->state == ER_TASK_DONE; }
 
 int er_task_results(er_task *t, lua_State *to) {

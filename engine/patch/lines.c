@@ -6,16 +6,20 @@
 
 #include "base/mem.h"
 
+void er_lines_reserve(er_lines *out) {
+  if (out->n < out->cap) return;
+  out->cap = out->cap ? out->cap * 2 : 64;
+  out->v = er_realloc(out->v, out->cap * sizeof *out->v);
+}
+
 void er_lines_push(er_lines *out, er_line line) {
-  if (out->n == out->cap) {
-    out->cap = out->cap ? out->cap * 2 : 64;
-    out->v = er_realloc(out->v, out->cap * sizeof *out->v);
-  }
+  er_lines_reserve(out);
   out->v[out->n++] = line;
 }
 
 void er_lines_split(er_lines *out, const char *bytes, size_t len) {
   const char *p = bytes, *end = bytes + len;
+  er_lines_reserve(out);
   while (p < end) {
     const char *nl = memchr(p, '\n', (size_t)(end - p));
     const char *stop = nl != NULL ? nl : end;

@@ -23,7 +23,9 @@ typedef struct {
   size_t n, cap;
 } er_lines;
 
+/* Afterwards out->v is an array even for an empty text. */
 void er_lines_split(er_lines *out, const char *bytes, size_t len);
+void er_lines_reserve(er_lines *out);              /* room for one more */
 void er_lines_push(er_lines *out, er_line line);
 void er_lines_free(er_lines *l);
 

@@ -195,6 +195,7 @@ int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, si
                      ER_PATCH_MAX_REPLY);
   if (len >= 3 && memcmp(reply, "\xef\xbb\xbf", 3) == 0) reply += 3, len -= 3;
   er_lines_split(&out->reply, reply, len);
+  er_lines_reserve(&out->lines);
   s.in = out->reply.v;
   s.n = out->reply.n;
   while (s.at < s.n)

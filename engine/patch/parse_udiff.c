@@ -337,28 +337,32 @@ static int read_hunks(er_scan *s, bool strip_cr) {
   return 0;
 }
 
-static bool complete(const er_block *b) {
-  return b->n_hunks > 0 || b->creates || b->deletes || b->binary || b->from_path != NULL;
+/* Without a hunk only git's extended header can say what is to be done. */
+static bool complete(const header *h, const er_block *b) {
+  return b->n_hunks > 0 || h->creates || h->deletes || h->binary || b->from_path != NULL;
+}
+
+static int refuse_empty(const er_scan *s, const er_block *b, size_t start) {
+  const char *path = b->path != NULL ? b->path : "?";
+  if (s->at >= s->n)
+    return er_refuse(s->why, "truncated", "the unified diff for `%s` ends after its header (line %zu of the reply), so the reply "
+                     "seems to be cut off. Nothing was changed. Send the whole diff again.", path, start + 1);
+  return er_refuse(s->why, "malformed", "the unified diff for `%s` (line %zu of the reply) has a header but no hunk. Start each "
+                   "hunk with a line `@@`, then lines that begin with a space, `-` or `+`.", path, start + 1);
 }
 
 int er_scan_udiff(er_scan *s) {
-  size_t start = s->at, block = s->out->n_blocks;
+  size_t start = s->at;
   header h = {0};
   er_block *b = er_scan_block(s, ER_PATCH_UDIFF);
+  int rc;
   read_header(s, &h);
   settle_block(s, &h, b);
-  free_header(&h);
   if (b->path == NULL) b->path = er_scan_path_above(s, start);
-  if (read_hunks(s, s->in[start].eol == ER_EOL_CRLF) < 0) return -1;
-  b = &s->out->blocks[block];
-  if (complete(b)) return 0;
-  if (s->at >= s->n)
-    return er_refuse(s->why, "truncated", "the unified diff for `%s` ends after its header (line %zu of the reply), so the "
-                     "reply seems to be cut off. Nothing was changed. Send the whole diff again.",
-                     b->path != NULL ? b->path : "?", start + 1);
-  return er_refuse(s->why, "malformed", "the unified diff for `%s` (line %zu of the reply) has a header but no hunk. Start each "
-                   "hunk with a line `@@`, then lines that begin with a space, `-` or `+`.",
-                   b->path != NULL ? b->path : "?", start + 1);
+  rc = read_hunks(s, s->in[start].eol == ER_EOL_CRLF);
+  if (rc == 0 && !complete(&h, b)) rc = refuse_empty(s, b, start);
+  free_header(&h);
+  return rc;
 }
 
 int er_scan_bare_hunk(er_scan *s) {

@@ -286,6 +286,7 @@ int er_place_udiff(er_planner *pl, const er_block *b, er_target *t) {
   placing p = {.pl = pl, .t = t, .n = b->n_hunks};
   int rc = 0;
   p.v = er_calloc(p.n + 1, sizeof *p.v);
+  er_lines_reserve(&p.scratch);
   for (size_t i = 0; i < p.n; i++) make_slot(&p, &p.v[i], &pl->parsed->hunks[b->hunk + i]);
   if (p.n > 0) rc = place_all(&p, t);
   for (size_t i = 0; i < p.n; i++) er_places_free(&p.v[i].places);

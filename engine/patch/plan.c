@@ -261,10 +261,11 @@ static int check_overlap(er_planner *pl, er_target *t) {
  * file is no change: models like to show what they start from. */
 static bool only_quotes(const er_planner *pl, const er_block *b) {
   const er_patch_file *f = b->form == ER_PATCH_WHOLE ? er_rules_file(pl->files, pl->n_files, b->path) : NULL;
-  const er_hunk *h = &pl->parsed->hunks[b->hunk];
+  const er_hunk *h;
   er_lines lines = {0};
   bool same;
   if (f == NULL || pl->parsed->n_blocks == 1) return false;
+  h = &pl->parsed->hunks[b->hunk];
   er_lines_split(&lines, f->bytes, f->len);
   same = lines.n == h->to - h->from;
   for (size_t i = 0; i < lines.n && same; i++) same = er_line_same_text(&lines.v[i], &pl->parsed->lines.v[h->from + i]);

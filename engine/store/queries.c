@@ -27,20 +27,15 @@ const er_query er_queries[] = {
 
   /* Readers from outside. */
   {"trials", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea ORDER BY t.id"},
-  {"funnel", "SELECT coalesce(outcome, 'open') AS outcome, stage, count(*) AS n FROM trials"
-             " GROUP BY 1, 2 ORDER BY 1, 2"},
-  {"epochs", "SELECT epoch, count(*) AS n, sum(outcome = 'ok') AS ok, max(reward) AS best, avg(reward) AS mean"
-             " FROM trials GROUP BY epoch ORDER BY epoch"},
   {"totals", "SELECT count(*) AS n, sum(outcome IS NOT NULL) AS done, sum(outcome = 'ok') AS ok,"
              " max(reward) AS best, avg(reward) AS mean, sum(wall_s) AS wall_s,"
              " count(DISTINCT patch) AS patches FROM trials"},
   {"patch", "SELECT * FROM patches WHERE digest = ?1"},
-  {"distinct_patches", "SELECT p.digest, p.diff FROM patches p ORDER BY p.digest LIMIT ?1"},
   {"best_trials", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea"
                   " WHERE t.outcome = 'ok' AND t.reward IS NOT NULL ORDER BY t.reward DESC, t.id LIMIT ?1"},
   {"jobs_of_trial", "SELECT * FROM jobs WHERE trial = ?1 ORDER BY id"},
-  {"curve", "SELECT m.n, m.name, m.step, m.value FROM metrics m JOIN jobs j ON j.id = m.job"
-            " WHERE j.trial = ?1 ORDER BY m.job, m.name, m.n"},
+  {"curve", "SELECT m.job, m.name, m.step, m.value FROM metrics m JOIN jobs j ON j.id = m.job"
+            " WHERE j.trial = ?1 ORDER BY m.job, m.n, m.name"},
   {"evaluation", "SELECT * FROM evaluations WHERE trial = ?1"},
 
   /* The report: the baseline stands apart. */
@@ -56,9 +51,10 @@ const er_query er_queries[] = {
   {"patch_count", "SELECT count(DISTINCT t.patch) AS n FROM trials t JOIN patches p ON p.digest = t.patch WHERE p.diff <> ''"},
   /* At most ?1 of the patches, in the order of their first trials, at even distances. */
   {"patch_sample", "WITH first AS (SELECT t.patch, min(t.id) AS id FROM trials t WHERE t.patch IS NOT NULL GROUP BY t.patch),"
-                   " ranked AS (SELECT p.diff, row_number() OVER (ORDER BY f.id) - 1 AS k, count(*) OVER () AS n"
+                   " ranked AS (SELECT p.digest, row_number() OVER (ORDER BY f.id) - 1 AS k, count(*) OVER () AS n"
                    " FROM first f JOIN patches p ON p.digest = f.patch WHERE p.diff <> '')"
-                   " SELECT diff FROM ranked WHERE k = 0 OR k * ?1 / n <> (k - 1) * ?1 / n ORDER BY k"},
+                   " SELECT p.diff FROM ranked r JOIN patches p ON p.digest = r.digest"
+                   " WHERE r.k = 0 OR r.k * ?1 / r.n <> (r.k - 1) * ?1 / r.n ORDER BY r.k"},
   {"events", "SELECT * FROM events ORDER BY id"},
   {"job_curve", "SELECT n, name, step, value FROM metrics WHERE job = ?1 ORDER BY n, name"},
   {"folder_done", "SELECT j.id FROM jobs j JOIN trials t ON t.id = j.trial WHERE j.id = ?1 AND t.outcome IS NOT NULL"},

@@ -22,12 +22,19 @@ def fail(message, seen):
 def main():
     cut = sys.argv.index("--")
     columns, steps, command = int(sys.argv[1]), sys.argv[2:cut], sys.argv[cut + 1:]
-    pid, fd = pty.fork()
+    fd, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    before = termios.tcgetattr(inner)
+    pid = os.fork()
     if pid == 0:
+        os.setsid()
+        fcntl.ioctl(inner, termios.TIOCSCTTY, 0)
+        for n in range(3):
+            os.dup2(inner, n)
+        os.closerange(3, 64)
         os.environ["TERM"] = os.environ.get("PTY_TERM", "xterm")
         os.execvp(command[0], command)
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    before = termios.tcgetattr(fd)
+    os.close(inner)
     seen, mark, ended = b"", 0, False
 
     def read(seconds):

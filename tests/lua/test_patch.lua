@@ -1,7 +1,7 @@
--- erlua.patch: the binding's values, errors and memory.
+-- erlua.core.patch: the binding's values, errors and memory.
 
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
-local patch = require("erlua.patch")
+local patch = require("erlua.core.patch")
 
 local RULES = { editable = { "*.lua" }, frozen = { "keep.lua" } }
 

@@ -172,6 +172,8 @@ static void blocks_that_cannot_be_read(void **state) {
   REFUSE("a\n", "```\n<<<<<<< SEARCH\na\n=======\nb\n```\nthat was it\n", "malformed", "REPLACE");
   REFUSE("a\n", "<<<<<<< SEARCH\na\n=======\nb\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", "malformed");
   REFUSE("a\n", HEADS("pack.lua") "\nnothing more\n", "malformed", "no hunk");
+  REFUSE_TREE("--- /dev/null\n+++ b/lib/n.lua\n\nthat is all\n", "malformed", "no hunk");
+  REFUSE_TREE("--- a/lib/a.lua\n+++ /dev/null\n\nthat is all\n", "malformed", "no hunk");
   REFUSE("a\nb\nc\n", "pack.lua\n```\na\n-- ... rest of the code unchanged ...\n```\n", "malformed", "leaves something out");
   REFUSE_TREE("--- a/lib/a.lua\n+++ /dev/null\n@@ -1 +0,0 @@\n-a1\n", "malformed", "1 of its 2 lines");
   REFUSE_TREE("--- /dev/null\n+++ b/lib/n.lua\n@@ -1 +1 @@\n+x\n-y\n", "malformed");

@@ -1,0 +1,112 @@
+-- page.lua - a page of text for the terminal it is printed on: titles, labelled lines,
+-- tables, diffs and logs, in its width and its colours, plain where there is none.
+
+local host = require("erlua.core.host")
+local fs = require("erlua.core.fs")
+local text = require("erlua.text")
+local grid = require("erlua.grid")
+local diffs = require("erlua.diff_text")
+
+local M = {}
+
+local Page = {}
+Page.__index = Page
+
+local LABEL = 10               -- columns of a label
+local NARROW = 60              -- below, a label stands above what it names
+
+---A page for standard output.
+---@return erlua.page
+function M.new()
+  local columns = host.terminal(1)
+  return setmetatable({ width = columns or 80, cut = columns, colour = host.colour(1), lines = {} }, Page)
+end
+
+function Page:add(line) self.lines[#self.lines + 1] = line end
+
+function Page:bold(s) return self.colour and "\27[1m" .. s .. "\27[0m" or s end
+
+---A blank line and a title.
+function Page:title(s)
+  if #self.lines > 0 then self:add("") end
+  self:add(self:bold(text.clean(s)))
+end
+
+---Text in lines of the page's width, `most` of them at most.
+function Page:paragraph(s, indent, most)
+  local pad = (" "):rep(indent or 0)
+  local lines = text.wrap(s, self.width - #pad)
+  for i, line in ipairs(lines) do
+    if most and i == most and #lines > most then
+      self:add(pad .. text.cut(line .. " ", self.width - #pad - 1):gsub("%s*$", "") .. "…")
+      return
+    end
+    self:add(pad .. line)
+  end
+end
+
+---A label and what it names; long values go on below themselves.
+function Page:pair(label, s, width)
+  local column = width or LABEL
+  local value = text.clean(s)
+  if self.width < NARROW and text.width(value) > self.width - column then
+    self:add(label)
+    self:paragraph(value, 2)
+    return
+  end
+  for i, line in ipairs(text.wrap(value, self.width - column)) do
+    self:add(text.pad(i == 1 and label or "", column) .. line)
+  end
+end
+
+---A command to be copied: never broken, for the shell reads it as one line.
+function Page:command(label, s)
+  if self.width < NARROW then
+    self:add(label)
+    self:add("  " .. s)
+  else
+    self:add(text.pad(label, LABEL) .. s)
+  end
+end
+
+---A table; see grid.lines.
+function Page:grid(columns, rows, indent)
+  local pad = (" "):rep(indent or 0)
+  for i, line in ipairs(grid.lines(columns, rows, self.cut and self.cut - #pad)) do
+    self:add(pad .. (i == 1 and self:bold(line) or line))
+  end
+end
+
+---A diff; returns how many of its lines were left out.
+function Page:diff(diff, most)
+  local lines, left = diffs.show(diff, { width = self.cut, colour = self.colour, most = most })
+  for _, line in ipairs(lines) do self:add(line) end
+  return left
+end
+
+---The last lines of a log, all of it without `most`.
+function Page:log(log, most)
+  local lines = {}
+  for line in (log:gsub("\r\n", "\n"):gsub("\n$", "") .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  local from = most and math.max(#lines - most + 1, 1) or 1
+  if from > 1 then self:add("  … " .. text.count(from - 1, "line") .. " before") end
+  for i = from, #lines do
+    local s = text.clean((lines[i]:gsub("\t", "    ")))
+    self:add("  " .. (most and self.cut and text.cut(s, self.cut - 2) or s))
+  end
+end
+
+function Page:print()
+  host.out(table.concat(self.lines, "\n") .. "\n")
+end
+
+---A path as people type it: relative where it is below the working folder, quoted for the
+---shell where it must be.
+function M.path(path)
+  local here = fs.cwd()
+  if path:sub(1, #here + 1) == here .. "/" and #path > #here + 1 then path = path:sub(#here + 2) end
+  if path:find("^[%w/._+=:@,-]+$") then return path end
+  return "'" .. text.clean(path):gsub("'", "'\\''") .. "'"
+end
+
+return M
