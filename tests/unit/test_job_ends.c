@@ -62,8 +62,10 @@ static void a_signal_is_told(void **state) {
 }
 
 static void a_missing_command_is_a_failed_launch(void **state) {
+  static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
   ending e;
   er_job_spec s = rig_spec(&g, (const char *const[]){"no-such-command", "x", NULL});
+  s.env = env;
   run_spec(state, &s, &e);
   assert_int_equal(e.r->ended, ER_ENDED_LAUNCH);
   assert_string_equal(e.r->reason, "no-such-command: No such file or directory");
