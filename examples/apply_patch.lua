@@ -14,4 +14,5 @@ local name = arg[1] or 'everyone'
 
 local changes, message, code = erlua.patch.apply(files, reply, { editable = { "*.lua" } })
 if not changes then error(code .. ": " .. message, 0) end
-io.write(erlua.patch.diff(files, changes))
+local diff, added, removed = erlua.patch.diff(files, changes)
+print(diff .. added .. " line added, " .. removed .. " removed")

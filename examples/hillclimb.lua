@@ -23,7 +23,7 @@ for _ = 1, opt.epochs do
   for _, t in ipairs(children) do
     if t.outcome == "ok" and t.reward > best.reward then
       best, stalled = t, 0
-      study:log("trial %d: %.6g, by %s", t.id, t.reward, t.idea)
+      study:log("trial %d is better: %.6g", t.id, t.reward)
     end
   end
 end

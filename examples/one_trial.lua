@@ -1,8 +1,8 @@
 -- One idea by hand: a change to an environment, a training job, and the frozen evaluation of what it left.
 
 local env = assert(erlua.env("circle_packing"))
-local reply = "pack.lua\n<<<<<<< SEARCH\n  rounds = 8,\n=======\n  rounds = 40,\n>>>>>>> REPLACE\n"
-local changes = assert(erlua.patch.apply(env.pristine, reply, env))
+local longer = env.pristine["pack.lua"]:gsub("rounds = 8,", "rounds = 40,")
+local changes = assert(erlua.patch.apply(env.pristine, "pack.lua\n```lua\n" .. longer .. "```\n", env))
 
 local job = assert(erlua.job { "erlua", "run.lua", files = env:workspace(changes), limits = { wall = "10s" } })
 local trained = assert(job:wait())

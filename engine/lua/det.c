@@ -369,7 +369,7 @@ static int det_sort(lua_State *L) {
 static er_rng *generator(lua_State *L) {
   er_host *h = er_host_of(L);
   static er_rng none;                          /* outside any task: module loading before main */
-  if (h->current != NULL) return &h->current->rng;
+  if (h->current != NULL) return er_task_rng(h->current);
   if (none.s[0] == 0) er_rng_seed(&none, h->seed, "");
   return &none;
 }

@@ -68,7 +68,8 @@ struct er_task {
   char *path, *line;             /* "0.3.1"; where it was spawned */
   int nargs, nresults;
   int64_t spawned, seq;          /* children and effects so far */
-  er_rng rng;
+  er_rng rng;                    /* by er_task_rng, which seeds it at its first use */
+  bool seeded;
   er_task_state state;
   er_op *op;
   bool ok, observed, quiet;      /* quiet: effects of it and its children are not journaled (once) */
@@ -93,6 +94,11 @@ struct er_group {
 
 typedef enum { ER_JOURNAL_OFF, ER_JOURNAL_REPLAY, ER_JOURNAL_LIVE } er_journal_mode;
 
+/* Coroutines of finished tasks, kept for new ones: making one costs a microsecond
+ * and three allocations. */
+enum { ER_MAX_IDLE = 1024 };
+typedef struct { lua_State *co; int ref; } er_idle_thread;
+
 struct er_host {
   lua_State *L;
   er_loop *loop;
@@ -108,7 +114,8 @@ struct er_host {
   int64_t job_id;
   er_task *main, *current, *ready_first, *ready_last, *live;
   er_task **buckets;
-  size_t n_buckets, n_live;
+  size_t n_buckets, n_live, n_idle;
+  er_idle_thread idle[ER_MAX_IDLE];
   lua_State *running;            /* the coroutine that Lua runs in right now */
   er_op *start_first, *start_last, *done_first, *done_last;
   er_op *late;                   /* cancelled in replay: their rows are passed over */
@@ -178,6 +185,9 @@ void er_tasks_cancel_all(er_host *h, er_task *but);
 void er_tasks_drop_all(er_host *h);
 void er_jobs_drop_all(er_host *h);               /* lua_job.c: running jobs go on without us */
 
+/* The task's own generator: seeded by the study's seed and the task's path. */
+er_rng *er_task_rng(er_task *t);
+
 /* Raises unless the running code can wait; returns its task. */
 ER_LJMP er_task *er_task_need(lua_State *L, const char *what);
 
@@ -185,6 +195,9 @@ ER_LJMP er_task *er_task_need(lua_State *L, const char *what);
 er_op *er_op_new(er_task *t, const er_op_class *class, size_t size);
 void er_op_free(er_op *op);
 ER_LJMP int er_task_wait(lua_State *L, er_op *op);
+
+/* Lets the other ready tasks run first. */
+ER_LJMP int er_task_pause(lua_State *L);
 
 /* Done: to be called from loop callbacks; Lua runs later. */
 void er_op_done(er_op *op);

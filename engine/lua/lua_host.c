@@ -183,7 +183,7 @@ static er_rng *check_rng(lua_State *L) {
   er_host *h = er_host_of(L);
   if (lua_isuserdata(L, 1)) return luaL_checkudata(L, 1, RNG);
   if (h->current == NULL) luaL_error(L, "random: no task is running here");
-  return &h->current->rng;
+  return er_task_rng(h->current);
 }
 
 static int rng_int(lua_State *L) {

@@ -259,7 +259,7 @@ static int study_attach(lua_State *L) {
   h->applied = applied.i;
   h->resumed = applied.i > 0;
   if (h->current != NULL) {                     /* draws from here on are the study's */
-    er_rng_seed(&h->current->rng, h->seed, h->current->path);
+    h->current->seeded = false;
     h->current->seq = 0;
     h->current->spawned = 0;
   }

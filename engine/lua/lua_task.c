@@ -251,11 +251,11 @@ static int task_sleep(lua_State *L) {
   const char *kind = luaL_optstring(L, 2, "sleep");
   er_task *t = er_task_need(L, "sleep");
   sleep_op *o;
-  char call[40];
+  char call[40] = "";
   luaL_argcheck(L, s >= 0 && s < 1e9, 1, "seconds from 0 to 1e9 expected");
   o = (sleep_op *)er_op_new(t, &sleep_class, sizeof *o);
   o->seconds = s;
-  snprintf(call, sizeof call, "[%.17g]", s);
+  if (t->host->mode != ER_JOURNAL_OFF) snprintf(call, sizeof call, "[%.17g]", s);
   return er_effect_wait(L, &o->op, kind, call, strlen(call));
 }
 
@@ -394,7 +394,7 @@ static int task_live(lua_State *L) {
 }
 
 static const luaL_Reg tasklib[] = {
-  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"once", task_once}, {"record", task_record},
+  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"once", task_once}, {"pause", er_task_pause}, {"record", task_record},
   {"clock", task_clock}, {"path", task_path}, {"live", task_live}, {NULL, NULL}
 };
 static const luaL_Reg task_methods[] = {

@@ -60,12 +60,28 @@ er_task *er_task_find(er_host *h, const char *path) {
 
 /* ---- where the user's code is -------------------------------------------------- */
 
+/* "<head><mark><n>", without the price of printf: every spawn and effect asks. */
+static char *with_number(const char *head, char mark, long long n) {
+  char digits[24], *p = digits + sizeof digits, *out;
+  size_t len = strlen(head), k;
+  *--p = '\0';
+  do *--p = (char)('0' + n % 10); while ((n /= 10) > 0);
+  k = (size_t)(digits + sizeof digits - p);
+  out = er_malloc(len + 1 + k);
+  memcpy(out, head, len);
+  out[len] = mark;
+  memcpy(out + len + 1, p, k);
+  return out;
+}
+
 char *er_task_where(lua_State *L, er_task *t) {
   lua_Debug ar;
   for (int level = 0; level < 64 && lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline <= 0 || strncmp(ar.source, "@erlua/", 7) == 0) continue;
-    return er_asprintf("%s:%d", ar.short_src, ar.currentline);
+    lua_getinfo(L, "l", &ar);
+    if (ar.currentline <= 0) continue;
+    lua_getinfo(L, "S", &ar);
+    if (strncmp(ar.source, "@erlua/", 7) == 0) continue;
+    return with_number(ar.short_src, ':', ar.currentline);
   }
   return er_strdup(t != NULL && t->line != NULL ? t->line : "?");
 }
@@ -97,17 +113,37 @@ static int body(lua_State *L) {
   return body_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t, body_k), (lua_KContext)t);
 }
 
+/* A coroutine for a new task: one that a finished task left, or a fresh one. */
+static void take_thread(er_host *h, lua_State *from, er_task *t) {
+  if (h->n_idle > 0) {
+    er_idle_thread idle = h->idle[--h->n_idle];
+    t->co = idle.co;
+    t->ref = idle.ref;
+    return;
+  }
+  t->co = lua_newthread(from);
+  t->ref = luaL_ref(from, LUA_REGISTRYINDEX);
+}
+
+static void give_thread(er_host *h, er_task *t) {
+  if (h->n_idle == ER_MAX_IDLE || !t->started || t->expired || lua_status(t->co) != LUA_OK) {
+    luaL_unref(h->L, LUA_REGISTRYINDEX, t->ref);
+    return;
+  }
+  lua_settop(t->co, 0);
+  lua_sethook(t->co, NULL, 0, 0);
+  h->idle[h->n_idle++] = (er_idle_thread){t->co, t->ref};
+}
+
 er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, const char *line) {
   er_task *t = er_calloc(1, sizeof *t);
   t->host = h;
-  t->co = lua_newthread(from);
-  t->ref = luaL_ref(from, LUA_REGISTRYINDEX);
+  take_thread(h, from, t);
   t->refs = 1;
-  t->path = parent != NULL ? er_asprintf("%s.%lld", parent->path, (long long)++parent->spawned) : er_strdup("0");
+  t->path = parent != NULL ? with_number(parent->path, '.', ++parent->spawned) : er_strdup("0");
   t->line = er_strdup(line);
   t->quiet = parent != NULL && parent->quiet;
   t->nargs = nargs + 1;
-  er_rng_seed(&t->rng, h->seed, t->path);
   lua_pushcfunction(t->co, body);
   lua_xmove(from, t->co, nargs + 1);
   enlist(h, t);
@@ -123,6 +159,12 @@ er_task *er_host_spawn_chunk(er_host *h) {
   t->foreground = t->observed = true;
   t->refs++;
   return t;
+}
+
+er_rng *er_task_rng(er_task *t) {
+  if (!t->seeded) er_rng_seed(&t->rng, t->host->seed, t->path);
+  t->seeded = true;
+  return &t->rng;
 }
 
 /* ---- scheduling ------------------------------------------------------------------ */
@@ -153,12 +195,14 @@ void er_task_release(er_task *t) {
     er_host_report(t->host, "task %s (%s) failed: %s\n%s", t->path, t->line, lua_tostring(t->co, -1), er_buf_cstr(&t->trace));
     t->host->failed = true;
   }
-  luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->ref);
+  give_thread(t->host, t);
   er_buf_free(&t->trace);
   er_free(t->path);
   er_free(t->line);
   er_free(t);
 }
+
+static void drop_op(er_task *t);
 
 static void to_group(er_task *t) {
   er_group *g = t->group;
@@ -189,8 +233,7 @@ void er_group_release(er_group *g) {
 static void end(er_task *t) {
   er_group *g = t->group;
   t->state = ER_TASK_DONE;
-  if (t->op != NULL) er_op_free(t->op);
-  t->op = NULL;
+  drop_op(t);
   er_timer_stop(t->closing);
   t->closing = NULL;
   if (t->on_end != NULL) t->on_end(t, t->end_ud);
@@ -290,7 +333,7 @@ er_op *er_op_new(er_task *t, const er_op_class *class, size_t size) {
   op->class = class;
   op->host = t->host;
   op->task = t;
-  if (t->op != NULL) er_op_free(t->op);     /* left by a coroutine that was closed while it waited */
+  drop_op(t);                               /* left by an error between making and waiting */
   t->op = op;
   return op;
 }
@@ -357,6 +400,21 @@ int er_task_wait(lua_State *L, er_op *op) {
   return lua_yieldk(L, 1, (lua_KContext)op, wait_k);
 }
 
+static int pause_k(lua_State *L, int status, lua_KContext ctx) {
+  er_task *t = (er_task *)ctx;
+  (void)status;
+  if (t->cancelled && !er_task_closing(L, t)) return raise_cancelled(L, t);
+  return 0;
+}
+
+int er_task_pause(lua_State *L) {
+  er_task *t = er_task_need(L, "pause");
+  if (t->cancelled && !er_task_closing(L, t)) return raise_cancelled(L, t);
+  er_task_ready(t);
+  lua_pushlightuserdata(L, t->host);
+  return lua_yieldk(L, 1, (lua_KContext)t, pause_k);
+}
+
 /* While a cancel unwinds the task only <close> handlers run; after a pcall has
  * caught it, a handler is known by the name under which Lua calls it. */
 bool er_task_closing(lua_State *L, const er_task *t) {
@@ -407,6 +465,15 @@ static void detach(er_op *op) {
     }
   }
   if (op->class->abort != NULL) op->class->abort(op);
+}
+
+/* The task's operation goes, wherever it stands. */
+static void drop_op(er_task *t) {
+  er_op *op = t->op;
+  if (op == NULL) return;
+  t->op = NULL;
+  if (op->state != ER_OP_DELIVERED && op->state != ER_OP_CANCELLED) detach(op);
+  er_op_free(op);
 }
 
 void er_task_cancel(er_task *t) {

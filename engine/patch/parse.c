@@ -111,7 +111,7 @@ static size_t find_close(er_scan *s, const er_fence *f) {
 
 static bool holds_edits(const er_scan *s, size_t from, size_t to) {
   for (size_t i = from; i < to; i++)
-    if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i)) return true;
+    if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i) || er_scan_search_stray(&s->in[i])) return true;
   return false;
 }
 
@@ -160,6 +160,11 @@ static int enter_fence(er_scan *s, er_fence f) {
   return path != NULL ? er_scan_whole(s, path, body, end) : 0;
 }
 
+static int refuse_form(const er_scan *s) {
+  return er_refuse(s->why, "malformed", "the `*** Begin Patch` form (line %zu of the reply) is not read. Send a unified diff (---, +++, "
+                   "@@), search/replace blocks, or whole files in fences.", s->at + 1);
+}
+
 static int scan_line(er_scan *s) {
   const er_line *l = &s->in[s->at];
   er_fence f;
@@ -170,6 +175,8 @@ static int scan_line(er_scan *s) {
   }
   if (er_scan_search_opener(l)) return er_scan_search(s);
   if (er_scan_udiff_start(s, s->at)) return er_scan_udiff(s);
+  if (er_scan_search_stray(l)) return er_scan_search_refuse_stray(s);
+  if (er_line_starts(l, "*** Begin Patch")) return refuse_form(s);
   if (s->fence.len == 0 && er_scan_fence_open(l, &f)) return enter_fence(s, f);
   s->at++;
   return 0;

@@ -40,6 +40,7 @@ static bool has_word(const marker *m, const char *const *words) {
 
 static const char *const open_words[] = {"SEARCH", "ORIGINAL", "HEAD", "OLD", "BEFORE", "FIND", NULL};
 static const char *const dash_words[] = {"SEARCH", NULL};
+static const char *const end_words[] = {"REPLACE", NULL};
 static const char *const close_words[] = {"REPLACE", "UPDATED", "NEW", "AFTER", "HEAD", "END", NULL};
 
 static bool read_opener(const er_line *l, marker *m) {
@@ -57,6 +58,26 @@ static bool is_closer(const er_line *l, const marker *opener) {
   marker m;
   if (!read_marker(l, opener->sign == '<' ? '>' : '+', &m) || m.indent != opener->indent) return false;
   return m.word_len == 0 || has_word(&m, close_words) || has_word(opener, (const char *const[]){"HEAD", NULL});
+}
+
+/* A marker line that belongs to no block: too few or too many signs, or an
+ * end without a beginning.  To pass it over would drop a change unseen. */
+bool er_scan_search_stray(const er_line *line) {
+  er_line l = er_line_trim(*line);
+  size_t k = 0;
+  if (l.n < 9 || (l.s[0] != '<' && l.s[0] != '>')) return false;
+  while (k < l.n && l.s[k] == l.s[0]) k++;
+  marker m = {l.s[0], k, 0, l.s + k, l.n - k};
+  while (m.word_len > 0 && *m.word == ' ') m.word++, m.word_len--;
+  return k >= 3 && has_word(&m, l.s[0] == '<' ? dash_words : end_words);
+}
+
+int er_scan_search_refuse_stray(er_scan *s) {
+  er_refuse(s->why, "malformed", "line %zu of the reply is a marker of no complete search/replace block: ", s->at + 1);
+  er_explain_quote(&s->why->text, s->in[s->at].s, s->in[s->at].n);
+  er_buf_str(&s->why->text, ". Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, `>>>>>>> REPLACE`, "
+             "with seven signs each.");
+  return -1;
 }
 
 typedef struct {

@@ -245,14 +245,37 @@ static bool is_signature(const er_scan *s, const hunk_state *h) {
          s->in[s->at + 1].s[0] <= '9';
 }
 
+static bool is_sign(const er_line *l, const char *signs) {
+  return l->n > 0 && l->s[0] != '\0' && strchr(signs, l->s[0]) != NULL;
+}
+
+/* A blank line behind a hunk that has all its counted lines: the hunk goes on
+ * only if what follows is surely no prose, not even a list. */
+static bool goes_on_after_blank(const er_scan *s) {
+  const er_line *l = &s->in[s->at + 1];
+  if (s->at + 1 >= s->n || !is_sign(l, "+- ")) return false;
+  return l->s[0] != '-' || (l->n > 1 && l->s[1] != ' ' && l->s[1] != '-') || (l->n > 2 && l->s[2] == ' ');
+}
+
+/* A line without a sign in a bare diff: context that lost its space, or the
+ * prose behind the hunk?  To take prose for context costs a refusal; to take
+ * context for prose would lose the rest of the hunk unseen. */
+static bool is_prose(const er_scan *s, const hunk_state *h) {
+  bool counted = h->said.old_count != UNKNOWN && h->said.new_count != UNKNOWN;
+  if (h->tail > 0) return true;
+  if (counted && !satisfied(h)) return false;
+  return s->at + 1 >= s->n || !is_sign(&s->in[s->at + 1], "+- ");
+}
+
 static bool ends_hunk(const er_scan *s, const hunk_state *h) {
   const er_line *l = &s->in[s->at];
   bool fenced = s->fence.len > 0;
   if (fenced && er_scan_fence_close(&s->fence, l)) return true;
-  if (l->n == 0) return !fenced && satisfied(h);
+  if (l->n == 0) return !fenced && satisfied(h) && !goes_on_after_blank(s);
   if (is_hunk_header(l) || er_line_starts(l, "diff --git ") || er_line_starts(l, "Index: ")) return true;
   if ((l->s[0] == '<' && er_scan_search_opener(l)) || is_next_file(s, h) || is_signature(s, h)) return true;
-  return !has_sign(l) && (!fenced || l->s[0] == '`');
+  if (has_sign(l)) return false;
+  return fenced ? l->s[0] == '`' : is_prose(s, h);
 }
 
 /* "\ No newline at end of file": the line before has no line end, and a CR at
@@ -305,6 +328,12 @@ static bool is_cut(const er_scan *s, const hunk_state *h) {
   return open || hunk->to == hunk->from || s->out->lines.v[hunk->to - 1].op != ' ';
 }
 
+static bool has_change(const er_scan *s, const er_hunk *h) {
+  for (size_t i = h->from; i < h->to; i++)
+    if (s->out->lines.v[i].op != ' ') return true;
+  return false;
+}
+
 static int read_hunk(er_scan *s, bool headed, bool strip_cr) {
   hunk_state state = {{UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN}, 0, 0, 0, strip_cr};
   er_hunk *h = er_scan_hunk(s);
@@ -317,10 +346,13 @@ static int read_hunk(er_scan *s, bool headed, bool strip_cr) {
     else add_hunk_line(s, &state);
   }
   trim_tail(s, &state);
-  if (!is_cut(s, &state)) return 0;
+  h = &s->out->hunks[s->out->n_hunks - 1];
+  if (!has_change(s, h) && s->at < s->n)
+    return er_refuse(s->why, "malformed", "the hunk in line %zu of the reply changes nothing. Under its `@@` line every line begins with a "
+                     "space, `-` or `+`.", h->reply_line);
+  if (has_change(s, h) && !is_cut(s, &state)) return 0;
   return er_refuse(s->why, "truncated", "the last hunk of the unified diff (line %zu of the reply) ends before it is complete, so "
-                   "the reply seems to be cut off. Nothing was changed. Send the whole diff again.",
-                   s->out->hunks[s->out->n_hunks - 1].reply_line);
+                   "the reply seems to be cut off. Nothing was changed. Send the whole diff again.", h->reply_line);
 }
 
 static bool next_hunk(const er_scan *s) {
@@ -351,6 +383,12 @@ static int refuse_empty(const er_scan *s, const er_block *b, size_t start) {
                    "hunk with a line `@@`, then lines that begin with a space, `-` or `+`.", path, start + 1);
 }
 
+/* A hunk without a header of its own goes on in the file of the diff before. */
+static char *path_before(const er_scan *s) {
+  const er_block *b = s->out->n_blocks > 1 ? &s->out->blocks[s->out->n_blocks - 2] : NULL;
+  return b != NULL && b->form == ER_PATCH_UDIFF && b->path != NULL && !b->creates && !b->deletes ? er_strdup(b->path) : NULL;
+}
+
 int er_scan_udiff(er_scan *s) {
   size_t start = s->at;
   header h = {0};
@@ -359,6 +397,7 @@ int er_scan_udiff(er_scan *s) {
   read_header(s, &h);
   settle_block(s, &h, b);
   if (b->path == NULL) b->path = er_scan_path_above(s, start);
+  if (b->path == NULL) b->path = path_before(s);
   rc = read_hunks(s, s->in[start].eol == ER_EOL_CRLF);
   if (rc == 0 && !complete(&h, b)) rc = refuse_empty(s, b, start);
   free_header(&h);

@@ -31,6 +31,9 @@ static bool holds_line(const er_lines *file, const er_line *l) {
 }
 
 static int check_whole(er_scan *s, const char *path, const er_lines *file, size_t body, size_t end) {
+  if (body == end && file->n > 0)
+    return er_refuse(s->why, "malformed", "the whole file `%s` (line %zu of the reply) is empty. Send every line of it; to delete a file "
+                     "use a unified diff to /dev/null.", path, body);
   for (size_t i = body; i < end; i++)
     if (is_elision(&s->in[i]) && !holds_line(file, &s->in[i])) {
       er_refuse(s->why, "malformed", "the whole file `%s` (line %zu of the reply) leaves something out:\n", path, body);

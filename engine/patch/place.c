@@ -27,6 +27,7 @@ typedef struct {
   slot *v;                       /* owned */
   size_t n;
   bool by_core;                  /* contexts may overlap, changes may not */
+  bool numbered;                 /* line numbers count: nothing else changes the file */
 } placing;
 
 /* ---- messages ---- */
@@ -132,7 +133,7 @@ static bool place_by_number(placing *p) {
   size_t floor = 0;
   for (size_t i = 0; i < p->n; i++) {
     slot *s = &p->v[i];
-    if (s->hunk->old_line == 0) return false;
+    if (s->hunk->old_line == 0 || !p->numbered) return false;
     size_t line = s->hunk->old_line - 1;
     if (line < floor || !er_locate_here(p->t->lines.v, p->t->lines.n, p->scratch.v + s->from, s->m, line)) return false;
     s->pick = (er_place){line, {NULL, 0, true}};
@@ -212,7 +213,7 @@ static int pick_places(placing *p) {
     }
     if (fitting == 0) return refuse_order(p, i);
     long long want = (long long)s->hunk->old_line - 1 + shift;
-    if (s->hunk->old_line > 0 && want >= 0) by_number = place_at(s, (size_t)want);
+    if (p->numbered && s->hunk->old_line > 0 && want >= 0) by_number = place_at(s, (size_t)want);
     if (by_number != NULL && (begin_of(p, s, by_number->line) < floor || by_number->line > s->latest)) by_number = NULL;
     if (fitting > 1 && by_number == NULL) return refuse_ambiguous(p->pl, p->t, p->scratch.v + s->from, s->m, &s->places);
     s->pick = fitting > 1 ? *by_number : *first;
@@ -283,7 +284,7 @@ static int place_all(placing *p, er_target *t) {
 }
 
 int er_place_udiff(er_planner *pl, const er_block *b, er_target *t) {
-  placing p = {.pl = pl, .t = t, .n = b->n_hunks};
+  placing p = {.pl = pl, .t = t, .n = b->n_hunks, .numbered = t->n_edits == 0};
   int rc = 0;
   p.v = er_calloc(p.n + 1, sizeof *p.v);
   er_lines_reserve(&p.scratch);

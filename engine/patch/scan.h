@@ -45,6 +45,8 @@ char *er_scan_path_above(const er_scan *s, size_t line);           /* of an edit
 
 bool er_scan_search_opener(const er_line *l);
 int er_scan_search(er_scan *s);
+bool er_scan_search_stray(const er_line *l);
+int er_scan_search_refuse_stray(er_scan *s);
 bool er_scan_udiff_start(const er_scan *s, size_t at);
 int er_scan_udiff(er_scan *s);
 int er_scan_bare_hunk(er_scan *s);                           /* +/- lines without any header */

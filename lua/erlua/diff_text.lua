@@ -7,6 +7,9 @@ local M = {}
 
 local COLOURS = { file = "\27[1m", hunk = "\27[36m", add = "\27[32m", remove = "\27[31m" }
 
+local CHANGED = { add = true, remove = true }
+local PIECES = 8                 -- lines of the terminal that one changed line may take
+
 local function split(s)
   local out, from = {}, 1
   while from <= #s do
@@ -54,7 +57,33 @@ function M.stat(diff)
   return out
 end
 
----The diff for people: without what moves a cursor, cut to the terminal, coloured.
+-- A changed line matters to its end: it is broken where the terminal ends, not cut.
+local function pieces(s, width)
+  local out, from, used = {}, 1, 0
+  for at, code in utf8.codes(s) do
+    local w = text.width(utf8.char(code))
+    if used + w > width then
+      out[#out + 1] = s:sub(from, at - 1)
+      from, used = at, 1
+      if #out == PIECES then return out, true end
+    end
+    used = used + w
+  end
+  out[#out + 1] = s:sub(from)
+  return out
+end
+
+local function fitted(l, width)
+  local s = text.clean((l.text:gsub("\r$", ""):gsub("\t", "    ")))
+  if not width or text.width(s) <= width then return { s } end
+  if not CHANGED[l.kind] then return { text.cut(s, width) } end
+  local out, more = pieces(s, width - 1)
+  for i = 2, #out do out[i] = "↳" .. out[i] end
+  if more then out[#out] = out[#out] .. "…" end
+  return out
+end
+
+---The diff for people: without what moves a cursor, fitted to the terminal, coloured.
 ---@param diff string
 ---@param o {width: integer?, colour: boolean?, most: integer?}  most: so many lines
 ---@return string[] lines
@@ -63,11 +92,8 @@ function M.show(diff, o)
   local lines, out = M.lines(diff), {}
   local shown = o.most and #lines > o.most and o.most or #lines
   for i = 1, shown do
-    local l = lines[i]
-    local s = text.clean((l.text:gsub("\r$", ""):gsub("\t", "    ")))
-    if o.width then s = text.cut(s, o.width) end
-    local colour = o.colour and COLOURS[l.kind]
-    out[i] = colour and colour .. s .. "\27[0m" or s
+    local colour = o.colour and COLOURS[lines[i].kind]
+    for _, s in ipairs(fitted(lines[i], o.width)) do out[#out + 1] = colour and colour .. s .. "\27[0m" or s end
   end
   return out, #lines - shown
 end

@@ -34,6 +34,9 @@ M.spawn = task.spawn
 ---@param seconds number
 M.sleep = function(seconds) return task.sleep(seconds) end
 
+---Lets the other tasks that could run go first; costs next to nothing.
+M.pause = task.pause
+
 ---The time of day in seconds since 1970, journaled: a resumed study reads the same.
 ---@return number
 M.now = task.now

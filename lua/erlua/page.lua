@@ -100,6 +100,10 @@ function Page:print()
   host.out(table.concat(self.lines, "\n") .. "\n")
 end
 
+---A duration; jobs are often shorter than a tenth of a second.
+---@param s number
+function M.seconds(s) return s < 1 and string.format("%.2fs", s) or text.duration(s) end
+
 ---A path as people type it: relative where it is below the working folder, quoted for the
 ---shell where it must be.
 function M.path(path)

@@ -19,7 +19,7 @@ M.data = report_data.read
 local function head(page, d)
   page:title(d.name .. (d.state == "finished" and "" or " (not finished)"))
   local model = d.model and " with " .. d.model or ""
-  page:paragraph(string.format("%s on %s%s, seed %d; jobs took %s", d.script, d.env, model, d.seed, text.duration(d.job_s)))
+  page:paragraph(string.format("%s on %s%s, seed %d; jobs took %s", d.script, d.env, model, d.seed, pages.seconds(d.job_s)))
 end
 
 -- ---- the funnel ---------------------------------------------------------------------
@@ -95,7 +95,8 @@ local function spark(page, label, epochs, field)
 end
 
 local function rewards(page, d)
-  page:title("Rewards by epoch" .. (d.baseline and "; the baseline has " .. text.number(d.baseline) or ""))
+  page:title("Rewards by epoch")
+  if d.baseline then page:add("  baseline " .. text.number(d.baseline)) end
   page:grid(EPOCH_COLUMNS, epoch_rows(d.epochs), 2)
   if #d.epochs < 2 then return end
   spark(page, "best", d.epochs, "best")

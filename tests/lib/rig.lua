@@ -19,6 +19,39 @@ for _, reply in ipairs(replies) do
 end
 ]]
 
+-- An environment whose editable file is a shell script: what it leaves as `answer` is
+-- the score, if it is a number.
+local EVALUATE = [[
+answer=$(cat "$ERLUA_OUT/answer") || exit 3
+case "$answer" in ''|*[!0-9]*) echo "the answer is no number" >&2; exit 4;; esac
+echo "{\"score\": $answer}" > "$ERLUA_METRICS"
+]]
+
+---env.lua of such an environment; fields are Lua source and take the place of the usual ones.
+function M.env_lua(fields)
+  local all = { name = '"small"', editable = '{ "idea.sh" }', train = '{ "sh", "idea.sh" }', evaluate = '{ "sh", "evaluate.sh" }',
+    metric = '"score"', direction = '"max"', data = '{ "hidden.txt" }', limits = '{ wall = "20s", grace = "0.1s" }' }
+  for name, source in pairs(fields or {}) do all[name] = source end
+  local lines = {}
+  for name, source in pairs(all) do
+    if source then lines[#lines + 1] = "  " .. name .. " = " .. source .. "," end
+  end
+  table.sort(lines)
+  return "return {\n" .. table.concat(lines, "\n") .. "\n}\n"
+end
+
+---@param idea string  the editable script
+---@param fields? table<string, string>  of env.lua
+---@param files? table<string, string>  further files
+function M.env(idea, fields, files)
+  local out = { ["env.lua"] = M.env_lua(fields), ["idea.sh"] = idea, ["evaluate.sh"] = EVALUATE, ["hidden.txt"] = "the hidden answer\n" }
+  for path, bytes in pairs(files or {}) do out[path] = bytes end
+  return out
+end
+
+---A reply that puts a whole file.
+function M.whole(path, bytes) return path .. "\n```\n" .. bytes .. "```\n" end
+
 ---Why the sandbox does not work here, or nil.
 function M.sandbox_error()
   return require("erlua.core.job").probe().sandbox_error
@@ -60,7 +93,16 @@ function M.study(t, run)
   local r = t.run(argv, { env = run.environ, timeout = run.timeout or 60, cwd = dir })
   r.dir, r.trials = dir, read(dir .. "/study/study.db")
   r.baseline = r.trials and r.trials[1]
+  if not r.baseline then r.baseline = { jobs = {} } end
   return r
+end
+
+---Whether a process has this word as one of its arguments.
+function M.process_with(t, word)
+  for path in t.run({ "sh", "-c", "echo /proc/[0-9]*/cmdline" }).out:gmatch("%S+") do
+    if ("\0" .. (t.read(path) or "")):find("\0" .. word .. "\0", 1, true) then return true end
+  end
+  return false
 end
 
 return M

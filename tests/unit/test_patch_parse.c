@@ -135,8 +135,47 @@ static void several_dividers_make_alternatives(void **state) {
   assert_int_equal(parsed.blocks[0].n_hunks, 2);
   assert_int_equal(parse("<<<<<<< SEARCH\na\n=====\nb\n=======\nc\n  =======\n>>>>>>> REPLACE\n"), 0);
   assert_int_equal(parsed.blocks[0].n_hunks, 1);
-  assert_int_equal(parse("<<<< SEARCH\na\n====\nb\n>>>> REPLACE\n"), 0);
-  assert_int_equal(parsed.n_blocks, 0);
+}
+
+static void nothing_that_looks_like_a_change_is_passed_over(void **state) {
+  static const char *const replies[] = {
+      "<<<< SEARCH\na\n====\nb\n>>>> REPLACE\n", "<<<<<<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n", "a\n=======\nb\n>>>>>>> REPLACE\n",
+      "*** Begin Patch\n*** Update File: x\n@@\n-a\n+b\n*** End Patch\n", "--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,2 @@\nlost its sign\n@@\n+a\n",
+      "--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n\nno lines\n", "lib/a.lua\n```\n```\n"};
+  (void)state;
+  for (size_t i = 0; i < KIT_COUNT(replies); i++) {
+    bool refused = parse(replies[i]) < 0;
+    size_t lines = parsed.lines.n;
+    if (!refused && lines < 2) fail_msg("passed over:\n%s", replies[i]);
+    if (refused) assert_string_equal(why.code, "malformed");
+  }
+}
+
+static void expect_lines(const char *reply, size_t lines) {
+  if (parse(reply) < 0) fail_msg("%s\n%s", why.text.ptr, reply);
+  assert_int_equal(parsed.n_hunks, 1);
+  if (parsed.hunks[0].to - parsed.hunks[0].from != lines) fail_msg("%zu lines in\n%s", parsed.hunks[0].to - parsed.hunks[0].from, reply);
+}
+
+static void a_bare_hunk_ends_where_prose_begins(void **state) {
+#define H "--- a/x.c\n+++ b/x.c\n"
+  (void)state;
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\nProse.\n", 3);
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\n\nProse.\n- a list\n", 3);
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\n\n- a list\n- goes on\n", 3);
+  expect_lines(H "@@\n a\n-b\n+c\nProse.\n", 3);
+  expect_lines(H "@@ -1,4 +1,5 @@\n a\n-b\n+c\nd\n+e\n", 5);
+  expect_lines(H "@@\n a\n-b\n+c\nd\n+e\n", 5);
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\nd\n+e\n", 5);
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\n\n+e\n d\n", 6);
+  expect_lines(H "@@ -1,2 +1,2 @@\n a\n-b\n+c\n\n-  e\n d\n", 6);
+}
+
+static void a_hunk_without_a_header_goes_on_in_the_same_file(void **state) {
+  (void)state;
+  assert_int_equal(parse("```diff\n" H "@@\n-a\n+b\n```\nand further down\n```diff\n@@\n-c\n+d\n```\n"), 0);
+  assert_int_equal(parsed.n_blocks, 2);
+  assert_string_equal(parsed.blocks[1].path, "x.c");
 }
 
 static void many_unbalanced_fences_take_bounded_time(void **state) {
@@ -157,6 +196,9 @@ int main(void) {
       cmocka_unit_test_teardown(fences_without_a_path_are_illustrations, done),
       cmocka_unit_test_teardown(whole_files_take_their_path_from_a_clear_place_only, done),
       cmocka_unit_test_teardown(several_dividers_make_alternatives, done),
+      cmocka_unit_test_teardown(nothing_that_looks_like_a_change_is_passed_over, done),
+      cmocka_unit_test_teardown(a_bare_hunk_ends_where_prose_begins, done),
+      cmocka_unit_test_teardown(a_hunk_without_a_header_goes_on_in_the_same_file, done),
       cmocka_unit_test_teardown(many_unbalanced_fences_take_bounded_time, done),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,91 @@
+-- trial_page.lua - one trial in a page: its idea, how it ended and why, its jobs' last
+-- words, its curves, metrics and diff.
+
+local json = require("erlua.json")
+local text = require("erlua.text")
+local progress = require("erlua.progress")
+local pages = require("erlua.page")
+
+local M = {}
+
+local LOG_LINES = 12
+
+local function known(v) if v ~= json.null then return v end return nil end
+
+-- A value of a metrics object on one line.
+local function value(v)
+  if type(v) == "number" then return text.number(v, 8) end
+  if type(v) == "string" then return v end
+  return json.encode(v)
+end
+
+local function how_it_ended(t)
+  local outcome = known(t.outcome)
+  if not outcome then return "open: it has not ended yet" end
+  if outcome == "ok" then return "ok" end
+  return outcome .. " at " .. t.stage
+end
+
+local function head(page, t)
+  page:title("Trial " .. t.id .. ", epoch " .. t.epoch)
+  page:pair("outcome", how_it_ended(t))
+  if known(t.reason) then page:pair("reason", t.reason) end
+  if known(t.reward) then page:pair("reward", text.number(t.reward, 8)) end
+  if #t.parents > 0 then page:pair("parents", table.concat(t.parents, ", ")) end
+  page:pair("idea", known(t.idea) or "-")
+  page:pair("from", (known(t.model) or "-") .. ", " .. (known(t.prompt) or "-"))
+  if known(t.wall_s) then page:pair("time", pages.seconds(t.wall_s)) end
+end
+
+local function metrics(page, t)
+  if not known(t.metrics) then return end
+  page:title("Metrics")
+  local widest = 0
+  for name in pairs(t.metrics) do widest = math.max(widest, text.width(name)) end
+  for name, v in pairs(t.metrics) do page:pair("  " .. name, value(v), math.min(widest, 30) + 4) end
+end
+
+local function curves(page, t)
+  if #t.curves == 0 then return end
+  page:title("Curves")
+  for _, c in ipairs(t.curves) do
+    local from, to = text.number(c.values[1], 4), text.number(c.values[#c.values], 4)
+    local words = from .. " to " .. to .. ", " .. text.count(#c.values, "point")
+    page:add("  " .. text.cut(known(c.name) or "-", 20) .. ": " .. words)
+    page:add("  " .. progress.sparkline(c.values, math.min(60, page.width - 4)))
+  end
+end
+
+local function ending(j)
+  local how = known(j.ended)
+  if not how then return "has not ended" end
+  if how == "exit" then return "exit code " .. j.exit_code end
+  return how .. (known(j.reason) and ": " .. j.reason or "")
+end
+
+local function jobs(page, t, whole)
+  for _, j in ipairs(t.jobs) do
+    local took = known(j.wall_s) and " after " .. pages.seconds(j.wall_s) or ""
+    local memory = known(j.peak_memory) and j.peak_memory > 0 and ", " .. text.bytes(j.peak_memory) or ""
+    page:title(j.stage:sub(1, 1):upper() .. j.stage:sub(2))
+    page:paragraph(ending(j) .. took .. memory, 2)
+    if known(j.log) then page:log(j.log, not whole and LOG_LINES or nil) end
+  end
+end
+
+---@param page erlua.page
+---@param t erlua.trial  from trials_data.one
+---@param o {log: boolean?}
+function M.add(page, t, o)
+  head(page, t)
+  metrics(page, t)
+  curves(page, t)
+  jobs(page, t, o.log)
+  local diff = known(t.diff)
+  page:title("Diff")
+  if not diff then page:paragraph(t.outcome == json.null and "not known yet" or "none: the idea was not applied", 2)
+  elseif diff == "" then page:paragraph("none: the environment as it is", 2)
+  else page:diff(diff) end
+end
+
+return M
