@@ -193,6 +193,8 @@ void er_sandbox_words(er_words *w, const er_jobs *js, const er_job *j) {
     const er_job_bind *b = &j->spec.binds[i];
     bind_to(w, b->writable ? "--bind" : "--ro-bind", b->host, b->inside);
   }
-  /* Last: bwrap's own root and /dev are memory without a bound. */
-  add_all(w, (const char *const[]){"--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work", NULL});
+  /* Last: bwrap's own root and /dev are memory without a bound.  And a job of root
+   * is root's to the files of /proc/sys, whatever it is called inside: core_pattern
+   * alone would be a way out. */
+  add_all(w, (const char *const[]){"--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work", NULL});
 }

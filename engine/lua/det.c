@@ -92,7 +92,7 @@ static int push_keys(lua_State *L, int t) {
     others += ks[i].rank == RANK_OTHER;
     lua_pop(L, 1);                            /* strings stay alive as the table's keys */
   }
-  if (others > 1 && er_host_of(L)->store != NULL)
+  if (others > 1 && er_host_of(L)->mode != ER_JOURNAL_OFF)
     return luaL_error(L, "pairs: %d keys are tables or functions, which have no order that repeats when the study is "
                          "resumed; use numbers or strings as keys, or an array", others);
   qsort(ks, (size_t)n, sizeof *ks, by_key);

@@ -127,10 +127,10 @@ static int note_applied(er_host *h, er_err *err) {
 static int commit_done(er_host *h, er_op *first) {
   er_err err;
   int rc = 0;
-  if (h->mode != ER_JOURNAL_LIVE) return 0;
+  if (h->store == NULL || h->mode == ER_JOURNAL_REPLAY) return 0;
   if (er_store_dirty(h->store)) rc = note_applied(h, &err);
   for (er_op *op = first; op != NULL && rc == 0; op = op->next) {
-    if (op->task->quiet) continue;
+    if (!journaled(h, op->task)) continue;
     op->ord = h->next_ord++;
     rc = add_row(h, op, &err);
   }
@@ -143,7 +143,7 @@ static void remove_folders(er_host *h);
 
 void er_effects_settle(er_host *h) {
   er_op *op = h->done_first;
-  if (op == NULL && (h->mode != ER_JOURNAL_LIVE || !er_store_dirty(h->store))) return;
+  if (op == NULL && (h->store == NULL || !er_store_dirty(h->store))) return;
   if (commit_done(h, op) < 0) return;
   remove_folders(h);
   if (h->leaving) {                           /* in the journal; the next engine wakes them */

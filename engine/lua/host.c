@@ -202,6 +202,7 @@ bool er_host_turn(er_host *h, bool wait) {
   if (h->offline) return false;
   er_effects_settle(h);
   if (h->fatal || h->exiting || main_done(h)) return false;
+  if (h->mode == ER_JOURNAL_REPLAY) return true;        /* a study was opened in this turn */
   if (h->ready_first != NULL && !h->leaving) return true;
   er_effects_start(h);
   if (h->done_first != NULL) wait = false;
@@ -277,7 +278,7 @@ static int run_at_end(er_host *h, int code) {
 static void commit_rest(er_host *h) {
   er_err err;
   if (h->store == NULL || h->fatal) return;
-  if (h->mode == ER_JOURNAL_LIVE) er_effects_settle(h);
+  if (h->mode != ER_JOURNAL_REPLAY) er_effects_settle(h);
   else if (er_store_commit(h->store, &err) < 0) er_host_fatal(h, &err);
 }
 

@@ -72,6 +72,8 @@ struct er_task {
   bool seeded;
   er_task_state state;
   er_op *op;
+  lua_State *waits;              /* the coroutine of its last wait */
+  int raised;                    /* how often `cancelled` was raised in it */
   bool ok, observed, quiet;      /* quiet: effects of it and its children are not journaled (once) */
   bool started, cancelled, unwinding, expired, foreground;
   er_timer *closing;             /* after a cancel: its end is forced */
@@ -117,6 +119,9 @@ struct er_host {
   size_t n_buckets, n_live, n_idle;
   er_idle_thread idle[ER_MAX_IDLE];
   lua_State *running;            /* the coroutine that Lua runs in right now */
+  bool can_wait;                 /* every coroutine below it could yield when it resumed the next */
+  bool broken;                   /* a signal broke into Lua: what runs only unwinds and leaves no trace */
+  int unseen;                    /* failed tasks that nobody has waited for yet */
   er_op *start_first, *start_last, *done_first, *done_last;
   er_op *late;                   /* cancelled in replay: their rows are passed over */
   bool fatal, leaving;           /* stop the program: with fatal_err, or in order */
@@ -180,6 +185,7 @@ void er_task_release(er_task *t);
 void er_group_release(er_group *g);
 bool er_task_done(const er_task *t);
 int er_task_results(er_task *t, lua_State *to);  /* count, or -1 with the error object pushed */
+void er_task_observe(er_task *t);                /* somebody took notice of how it ended */
 er_task *er_task_find(er_host *h, const char *path);
 void er_tasks_cancel_all(er_host *h, er_task *but);
 void er_tasks_drop_all(er_host *h);

@@ -230,8 +230,24 @@ static int study_unlock(lua_State *L) {
   return 0;
 }
 
-/* attach(store, dir, seed [, source]): from here on the program's effects are the
- * study's.  With a source the study is replayed offline into store. */
+/* At the prompt and under -e nothing is replayed: the study goes on behind what the
+ * file holds. */
+static void go_on(lua_State *L, er_host *h) {
+  h->mode = ER_JOURNAL_OFF;
+  h->tick = h->applied;
+  lua_getfield(L, 1, "query");
+  lua_pushvalue(L, 1);
+  lua_pushliteral(L, "max_ids");
+  lua_call(L, 2, 1);
+  lua_rawgeti(L, -1, 1);
+  lua_getfield(L, -1, "job");
+  h->job_id = (int64_t)lua_tointeger(L, -1);
+  lua_pop(L, 3);
+}
+
+/* attach(store, dir, seed [, source [, unjournaled]]) -> resumed: from here on the
+ * program's effects are the study's.  With a source the study is replayed offline
+ * into store. */
 static int study_attach(lua_State *L) {
   er_host *h = er_host_of(L);
   store_box *b = check_box(L, 1), *source = lua_isnoneornil(L, 4) ? NULL : check_box(L, 4);
@@ -263,6 +279,7 @@ static int study_attach(lua_State *L) {
     h->current->seq = 0;
     h->current->spawned = 0;
   }
+  if (lua_toboolean(L, 5)) go_on(L, h);
   lua_pushboolean(L, h->resumed);
   return 1;
 }

@@ -188,6 +188,13 @@ static void unready(er_task *t) {
   t->next = NULL;
 }
 
+static bool unseen(const er_task *t) { return t->state == ER_TASK_DONE && !t->ok && !t->observed && !t->cancelled; }
+
+void er_task_observe(er_task *t) {
+  if (unseen(t)) t->host->unseen--;
+  t->observed = true;
+}
+
 void er_task_release(er_task *t) {
   if (--t->refs > 0) return;
   if (!t->ok && !t->observed && !t->cancelled) {
@@ -264,9 +271,10 @@ static void force_end(er_task *t) {
 void er_task_resume(er_host *h, er_task *t) {
   int n = 0, nargs, rc;
   if (t->expired) { force_end(t); return; }
-  h->tick++;
+  if (!t->quiet) h->tick++;                 /* quiet ones do not run again in replay */
   h->current = t;
   h->running = t->co;
+  h->can_wait = true;
   h->turn_seq++;
   t->state = ER_TASK_RUNNING;
   nargs = t->started ? 0 : t->nargs;
@@ -311,7 +319,8 @@ bool er_task_done(const er_task *t) { return t->state == ER_TASK_DONE; }
 
 int er_task_results(er_task *t, lua_State *to) {
   int n = t->nresults, base = lua_gettop(t->co) - n;
-  t->observed = true;
+  er_task_observe(t);
+  luaL_checkstack(t->co, n, "too many results");
   luaL_checkstack(to, n + 1, "too many results");
   for (int i = 1; i <= n; i++) lua_pushvalue(t->co, base + i);
   lua_xmove(t->co, to, n);
@@ -320,11 +329,20 @@ int er_task_results(er_task *t, lua_State *to) {
 
 /* ---- operations -------------------------------------------------------------------- */
 
+ER_LJMP static int raise_cancelled(lua_State *L, er_task *t) {
+  t->unwinding = true;
+  t->raised++;
+  lua_pushstring(L, "cancelled");
+  return lua_error(L);
+}
+
 er_task *er_task_need(lua_State *L, const char *what) {
   er_host *h = er_host_of(L);
-  if (h->current == NULL || !lua_isyieldable(L))
+  if (h->broken) luaL_error(L, "interrupted");
+  if (h->current == NULL || !h->can_wait || !lua_isyieldable(L))
     luaL_error(L, "%s cannot wait here: inside a sort or gsub callback, a metamethod called from C, a finalizer, "
                   "or while a module loads; call it from the script itself or a task", what);
+  if (h->current->cancelled && !er_task_closing(L, h->current)) raise_cancelled(L, h->current);
   return h->current;
 }
 
@@ -365,12 +383,6 @@ void er_op_done(er_op *op) {
   h->done_last = op;
 }
 
-ER_LJMP static int raise_cancelled(lua_State *L, er_task *t) {
-  t->unwinding = true;
-  lua_pushstring(L, "cancelled");
-  return lua_error(L);
-}
-
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   er_op *op = (er_op *)ctx;
   er_task *t = er_host_of(L)->current;
@@ -389,12 +401,7 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 
 int er_task_wait(lua_State *L, er_op *op) {
   er_task *t = op->task;
-  if (t->cancelled && !er_task_closing(L, t)) {
-    op->state = ER_OP_CANCELLED;
-    t->op = NULL;
-    er_op_free(op);
-    return raise_cancelled(L, t);
-  }
+  t->waits = L;
   t->state = ER_TASK_WAITING;
   lua_pushlightuserdata(L, t->host);        /* what tells this yield from a user's own */
   return lua_yieldk(L, 1, (lua_KContext)op, wait_k);
@@ -417,14 +424,17 @@ int er_task_pause(lua_State *L) {
 
 /* While a cancel unwinds the task only <close> handlers run; after a pcall has
  * caught it, a handler is known by the name under which Lua calls it. */
-bool er_task_closing(lua_State *L, const er_task *t) {
+static bool in_handler(lua_State *L) {
   lua_Debug ar;
-  if (t->unwinding) return true;
   for (int level = 0; level < 200 && lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "n", &ar);
     if (ar.name != NULL && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "close") == 0) return true;
   }
   return false;
+}
+
+bool er_task_closing(lua_State *L, const er_task *t) {
+  return t->unwinding || in_handler(L) || (L != t->co && in_handler(t->co));
 }
 
 /* ---- cancel -------------------------------------------------------------------------- */
@@ -489,7 +499,7 @@ void er_task_cancel(er_task *t) {
     t->closing = er_timer_start(h->loop, CLOSE_SECONDS, 0, closing_expired, t);
     er_timer_unref(t->closing);
   }
-  if (t->state != ER_TASK_WAITING || t->op == NULL || er_task_closing(t->co, t)) return;
+  if (t->state != ER_TASK_WAITING || t->op == NULL || er_task_closing(t->waits, t)) return;
   detach(t->op);
   er_task_ready(t);
 }

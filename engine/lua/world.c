@@ -12,7 +12,7 @@
 #include "lua/host.h"
 #include "lua/json.h"
 
-static bool strict(lua_State *L) { return er_host_of(L)->store != NULL; }
+static bool strict(lua_State *L) { return er_host_of(L)->mode != ER_JOURNAL_OFF; }
 
 /* Calls the stock function (upvalue 1) with all arguments. */
 ER_LJMP static int stock(lua_State *L) {

@@ -109,9 +109,13 @@ static size_t find_close(er_scan *s, const er_fence *f) {
   return s->n;
 }
 
+static bool is_other_form(const er_line *l) { return er_line_starts(l, "*** Begin Patch"); }
+
 static bool holds_edits(const er_scan *s, size_t from, size_t to) {
   for (size_t i = from; i < to; i++)
-    if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i) || er_scan_search_stray(&s->in[i])) return true;
+    if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i) || er_scan_search_stray(&s->in[i]) ||
+        is_other_form(&s->in[i]))
+      return true;
   return false;
 }
 
@@ -176,7 +180,7 @@ static int scan_line(er_scan *s) {
   if (er_scan_search_opener(l)) return er_scan_search(s);
   if (er_scan_udiff_start(s, s->at)) return er_scan_udiff(s);
   if (er_scan_search_stray(l)) return er_scan_search_refuse_stray(s);
-  if (er_line_starts(l, "*** Begin Patch")) return refuse_form(s);
+  if (is_other_form(l)) return refuse_form(s);
   if (s->fence.len == 0 && er_scan_fence_open(l, &f)) return enter_fence(s, f);
   s->at++;
   return 0;

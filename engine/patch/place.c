@@ -341,6 +341,17 @@ static int take_search(er_planner *pl, slot *s, er_target *t) {
   return 0;
 }
 
+/* An empty SEARCH is the whole of an empty file, and nowhere in any other. */
+static int fill_empty(er_planner *pl, const slot *s, er_target *t) {
+  er_patch_block_report *r = &pl->out->reports[pl->block];
+  if (t->lines.n > 0) return refuse_no_anchor(pl, t, "an empty SEARCH");
+  r->rung = er_locate_rung_name(ER_RUNG_EXACT);
+  r->line = 1;
+  r->similarity = 1;
+  add_search_edits(pl, s, t);
+  return 0;
+}
+
 /* The alternatives go from the shortest SEARCH to the longest; the longest that
  * the file has is meant, because the others are only its beginning. */
 int er_place_search(er_planner *pl, const er_block *b, er_target *t) {
@@ -356,8 +367,7 @@ int er_place_search(er_planner *pl, const er_block *b, er_target *t) {
   }
   if (s.places.n > 0) rc = take_search(pl, &s, t);
   else if (s.m > 0) rc = refuse_not_found(pl, t, pl->parsed->lines.v + h->from, s.m, b->reply_line + 1);
-  else if (t->lines.n > 0) rc = refuse_no_anchor(pl, t, "an empty SEARCH");
-  else rc = (add_search_edits(pl, &s, t), pl->out->reports[pl->block].line = 1, 0);
+  else rc = fill_empty(pl, &s, t);
   er_places_free(&s.places);
   return rc;
 }

@@ -8,6 +8,7 @@ local M = {
   script = nil,          -- { name, base, source }
   argv = nil,            -- arguments of the script
   given = {},            -- which options the command line set
+  declared = {},         -- what the script declared
   options = nil,         -- see below
   opened = nil,          -- { dir, store, options, ... }: the study that resume or replay chose
 }
@@ -61,7 +62,7 @@ end
 ---@return table opt
 function M.options(declared)
   local opt, given = read(declared)
-  M.given = given
+  M.given, M.declared = given, declared
   if M.opened then
     for name, value in pairs(M.opened.options) do
       if not given[name] then opt[name] = value end

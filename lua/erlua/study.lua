@@ -40,7 +40,8 @@ local function wanted(opt)
   local env, message = envs.load(opt.env, { preset = opt.preset })
   if not env then fail(message) end
   local script = session.running()
-  return { opt = opt, env = env, script = script, script_digest = fs.sha256(script.source) }
+  local modules = files.modules()
+  return { opt = opt, env = env, script = script, modules = modules, script_digest = files.script_digest(script, modules) }
 end
 
 local function show_finished(dir, opt)
@@ -123,7 +124,9 @@ function M.open(opt)
   elseif how == "new" then
     event(self, "begun", session.running().name .. " on " .. env.name)
   end
-  local known = core.attach(found.store, self.dir, found.row.seed, given and given.source)
+  local prompt = session.running().name == "repl"
+  local known = core.attach(found.store, self.dir, found.row.seed, given and given.source, prompt)
+  if prompt then self.next_id = found.store:query("max_ids")[1].trial + 1 end
   progress.begin(self, known)
   self.model = llm.new(opt.model, { env = env })
   self.trial_room = trials.new(self)

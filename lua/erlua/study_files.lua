@@ -114,6 +114,23 @@ function M.choose(want)
   return next_free(base), "new"
 end
 
+---The user's own modules that the script has required so far: name -> source.
+function M.modules()
+  local out = {}
+  for name in pairs(package.loaded) do
+    local path = not name:match("^erlua") and package.searchpath(name, package.path)
+    if path then out[name] = fs.read(path) end
+  end
+  return out
+end
+
+---One digest for the script and its modules.
+function M.script_digest(script, modules)
+  local lines = { fs.sha256(script.source) }
+  for name, source in pairs(modules) do lines[#lines + 1] = name .. " " .. fs.sha256(source) end
+  return #lines == 1 and lines[1] or fs.sha256(table.concat(lines, "\n"))
+end
+
 local function put_file(store, kind, path, bytes, big)
   return store:write("snapshot", { kind = kind, path = path, digest = big and big.digest or fs.sha256(bytes),
     size = big and big.size or #bytes, source = big and big.source, bytes = bytes })
@@ -122,6 +139,9 @@ end
 -- All that the study needs to run again, in one commit.
 local function write_all(store, want, now)
   local ok, message, code = put_file(store, "script", want.script.name, want.script.source)
+  for name, source in pairs(want.modules) do
+    if ok then ok, message, code = put_file(store, "module", name, source) end
+  end
   for path, bytes in pairs(want.env.files) do
     if ok then ok, message, code = put_file(store, "env", path, bytes) end
   end
@@ -186,7 +206,14 @@ function M.snapshot_env(found)
   return envs.from_files(files, big, { preset = found.options.preset, where = found.dir })
 end
 
+---The script as the study keeps it; its modules are put where `require` finds them first.
 function M.snapshot_script(found)
+  for _, f in ipairs(found.store:query("snapshot_list")) do
+    if f.kind == "module" then
+      local source = found.store:query("snapshot_get", "module", f.path)[1].bytes
+      package.preload[f.path] = assert(load(source, "@" .. f.path .. ".lua", "t"))
+    end
+  end
   local name = found.row.script
   local rows = found.store:query("snapshot_get", "script", name)
   return { name = name, base = name:match("([^/]+)%.lua$") or name, source = rows[1].bytes }
@@ -195,8 +222,17 @@ end
 ---Which originals have changed since the snapshot was taken.
 function M.changed_since(found)
   local out = {}
-  local script = require("erlua.session").read_script(found.row.script)
-  if script and fs.sha256(script.source) ~= found.row.script_digest then out[#out + 1] = found.row.script end
+  for _, f in ipairs(found.store:query("snapshot_list")) do
+    local now
+    if f.kind == "script" then
+      local script = require("erlua.session").read_script(f.path)
+      now = script and script.source
+    elseif f.kind == "module" then
+      local path = package.searchpath(f.path, package.path)
+      now = path and fs.read(path)
+    end
+    if now and fs.sha256(now) ~= f.digest then out[#out + 1] = f.path end
+  end
   local env = envs.load(found.options.env or found.row.env)
   if env and env.digest ~= found.row.env_digest then out[#out + 1] = "the environment " .. found.row.env end
   return out

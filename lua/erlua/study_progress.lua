@@ -9,8 +9,10 @@ local M = {}
 
 local TERMINAL, PLAIN = 0.1, 10        -- seconds between two lines
 
+-- How many trials there will be, where the script says so by its options.
 local function total_of(opt)
-  return opt.epochs and opt.batch and opt.epochs * opt.batch or nil
+  local declared = require("erlua.session").declared
+  return declared.epochs and declared.batch and opt.epochs * opt.batch or nil
 end
 
 function M.begin(study, resumed)

@@ -26,11 +26,15 @@ local function how_it_ended(t)
   return outcome .. " at " .. t.stage
 end
 
-local function head(page, t)
-  page:title("Trial " .. t.id .. ", epoch " .. t.epoch)
+local function ending(page, t)
   page:pair("outcome", how_it_ended(t))
   if known(t.reason) then page:pair("reason", t.reason) end
   if known(t.reward) then page:pair("reward", text.number(t.reward, 8)) end
+end
+
+local function head(page, t)
+  page:title("Trial " .. t.id .. ", epoch " .. t.epoch)
+  ending(page, t)
   if #t.parents > 0 then page:pair("parents", table.concat(t.parents, ", ")) end
   page:pair("idea", known(t.idea) or "-")
   page:pair("from", (known(t.model) or "-") .. ", " .. (known(t.prompt) or "-"))
@@ -56,23 +60,35 @@ local function curves(page, t)
   end
 end
 
-local function ending(j)
+local function job_ending(j)
   local how = known(j.ended)
   if not how then return "has not ended" end
   if how == "exit" then return "exit code " .. j.exit_code end
   return how .. (known(j.reason) and ": " .. j.reason or "")
 end
 
-local function jobs(page, t, whole)
+local function jobs(page, t, lines)
   for _, j in ipairs(t.jobs) do
     local took = known(j.wall_s) and " after " .. pages.seconds(j.wall_s) or ""
     local memory = known(j.peak_memory) and j.peak_memory > 0 and ", " .. text.bytes(j.peak_memory) or ""
     page:title(j.stage:sub(1, 1):upper() .. j.stage:sub(2))
-    page:paragraph(ending(j) .. took .. memory, 2)
-    if known(j.log) then page:log(j.log, not whole and LOG_LINES or nil) end
+    page:paragraph(job_ending(j) .. took .. memory, 2)
+    if known(j.log) and lines ~= 0 then page:log(j.log, lines) end
   end
 end
 
+---How a trial ended, without its idea and its diff.
+---@param page erlua.page
+---@param t erlua.trial  from trials_data.one
+---@param o {log: boolean?}  log: with the last lines of its jobs
+function M.outcome(page, t, o)
+  ending(page, t)
+  metrics(page, t)
+  curves(page, t)
+  jobs(page, t, o.log and LOG_LINES or 0)
+end
+
+---All of a trial.
 ---@param page erlua.page
 ---@param t erlua.trial  from trials_data.one
 ---@param o {log: boolean?}
@@ -80,7 +96,7 @@ function M.add(page, t, o)
   head(page, t)
   metrics(page, t)
   curves(page, t)
-  jobs(page, t, o.log)
+  jobs(page, t, not o.log and LOG_LINES or nil)
   local diff = known(t.diff)
   page:title("Diff")
   if not diff then page:paragraph(t.outcome == json.null and "not known yet" or "none: the idea was not applied", 2)

@@ -1,12 +1,17 @@
-/* fence.c - a seccomp filter for what namespaces do not hold back: socket
- * families that know no network namespace (vsock), io_uring, which could open
- * sockets past this filter, and the kernel's keyrings. */
+/* fence.c - what namespaces do not hold back.  A seccomp filter: socket families
+ * that know no network namespace (vsock), io_uring, which could open sockets past
+ * this filter, and the kernel's keyrings.  And the modes of device files. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -49,4 +54,28 @@ void sv_fence(void) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog);
 #endif
+}
+
+static void make_read_only(const char *name) {
+  char path[300];
+  snprintf(path, sizeof path, "/dev/%s", name);
+  if (mount(path, path, NULL, MS_BIND, NULL) == 0)
+    mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL);
+}
+
+/* bwrap shows a job the machine's own device files, and those of root a job of
+ * root may chmod, whatever it is called inside.  In a mount namespace of its own
+ * the supervisor makes them read-only, which the sandbox inherits: devices can be
+ * read and written as ever, their modes and times cannot be changed. */
+void sv_fence_devices(void) {
+  static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+  struct dirent *e;
+  size_t i;
+  DIR *d;
+  if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return;
+  for (i = 0; i < sizeof nodes / sizeof *nodes; i++) make_read_only(nodes[i]);
+  if ((d = opendir("/dev")) == NULL) return;
+  while ((e = readdir(d)) != NULL)
+    if (strncmp(e->d_name, "nvidia", 6) == 0 && e->d_type == DT_CHR) make_read_only(e->d_name);
+  closedir(d);
 }

@@ -52,6 +52,7 @@ int main(int argc, char **argv) {
   if (claim < 0) return -claim;
   er_fault("supervise.after_claim");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (o.sandbox) sv_fence_devices();
   reserved = sv_outcome_reserve(dir);
   if (reserved < 0 || make_files(&o, dir, &metrics) < 0) return SV_EXIT_FOLDER;
   unsetenv("ERLUA_FAULT");

@@ -133,6 +133,7 @@ static void check_disk(run *r) {
   sv_disk_add(r->dir, "work", limit, &total);
   sv_disk_add(r->dir, "out", limit, &total);
   sv_disk_add(r->dir, "curve", limit, &total);
+  sv_disk_add(r->dir, "metrics", limit, &total);
   if (total > limit) end_now(r, "disk", "disk limit of %s reached", size_text(limit, text, sizeof text));
 }
 

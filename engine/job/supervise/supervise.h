@@ -104,6 +104,7 @@ typedef struct {
 
 int sv_start(const sv_options *o, int dir, const sv_cgroup *cg, sv_child *c);
 void sv_fence(void);                              /* in the child: no sockets but unix and inet, no keyrings */
+void sv_fence_devices(void);                      /* in the supervisor: modes of device files cannot be changed */
 
 /* ---- run.c: from the start to the end of the last process ---- */
 typedef struct {

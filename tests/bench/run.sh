@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# run.sh [ERLUA] - the numbers of docs/benchmarks.md, measured on this machine, now.
+# Ratios against something in the same run; studies on tmpfs unless it says disk.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+erlua=${1:-build/erlua}
+out=$(mktemp -d /dev/shm/erlua-bench.XXXXXX)
+disk=$(mktemp -d ./erlua-bench.XXXXXX)
+trap 'rm -rf "$out" "$disk"' EXIT
+trials=${TRIALS:-200}
+
+now() { date +%s%N; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# Milliseconds a start, the median of 41.
+start_of() {
+  for _ in $(seq 41); do
+    local a; a=$(now); "$@" >/dev/null; echo "$(( $(now) - a ))"
+  done | median | awk '{ printf "%.2f", $1 / 1e6 }'
+}
+
+echo "== start-up"
+lua=$(start_of lua5.4 -e 'return 1'); own=$(start_of "$erlua" -e 'return 1')
+memory=$(/usr/bin/time -f %M "$erlua" -e 'return 1' 2>&1 >/dev/null | tail -1)
+echo "lua5.4 $lua ms, erlua $own ms, ratio $(awk "BEGIN { printf \"%.2f\", $own / $lua }"), peak memory $memory KB"
+
+echo "== tasks"
+"$erlua" tests/bench/tasks.lua
+
+echo "== bare bwrap: two starts at 2 slots"
+n=$((trials * 2)); a=$(now)
+seq "$n" | xargs -P2 -I{} bwrap --unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib \
+  --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp /bin/sh -c :
+bare=$(( ($(now) - a) / trials ))
+awk "BEGIN { printf \"%.2f ms a pair\n\", $bare / 1e6 }"
+
+trial() { "$erlua" tests/bench/trials.lua --slots 2 --epochs $((trials / 40)) "$@" 2>/dev/null; }
+echo "== trials of two shell one-liners, 2 slots, $trials trials"
+echo "tmpfs:      $(trial --study "$out/a")"
+echo "no sandbox: $(trial --study "$out/b" --no-sandbox)"
+echo "disk:       $(trial --study "$disk/a")"
+echo "erlua both: $(trial --study "$out/c" --env tests/bench/erlua_env)"
+
+if [ -n "${LONG:-}" ]; then
+  echo "== 5,000 trials"
+  "$erlua" tests/bench/trials.lua --slots 2 --epochs 125 --study "$out/long" 2>/dev/null
+  echo "== resuming a study of 5,000 trials that lacks one"
+  bash tests/bench/resume.sh "$erlua" "$out/long"
+fi
