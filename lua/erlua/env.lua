@@ -91,6 +91,23 @@ local function sort_files(env)
   end
 end
 
+-- What the applier is told: a reply must not make a frozen file either.
+local function rules_of(env)
+  local frozen = { "env.lua" }
+  for _, list in ipairs { env.frozen, env.data } do table.move(list, 1, #list, #frozen + 1, frozen) end
+  return { editable = env.editable, frozen = frozen, region = env.region }
+end
+
+-- All paths that there are, so that none is made twice; a frozen file's text is nobody's business.
+local function files_for_patch(env)
+  local out = {}
+  for path, bytes in pairs(env.pristine) do out[path] = bytes end
+  for _, list in ipairs { env.frozen_files, env.data_files } do
+    for _, path in ipairs(list) do out[path] = "" end
+  end
+  return out
+end
+
 ---An environment from its files, as a study's snapshot keeps them.
 ---@param files table<string, string>  path -> bytes; env.lua among them
 ---@param big table<string, {source: string, digest: string, size: integer}>
@@ -113,8 +130,9 @@ function M.from_files(files, big, options)
   env.files, env.big, env.box, env.digest = files, big, b, digest_of(files, big)
   env.where = where
   sort_files(env)
+  env.patch_files = files_for_patch(env)
   if next(env.pristine) == nil then return nil, where .. ": editable matches no file", "EINVAL" end
-  env.rules = { editable = env.editable, frozen = env.frozen_globs, region = env.region }
+  env.rules = rules_of(env)
   local ok
   ok, message = patch.check(env.pristine, env.rules)
   if not ok then return nil, where .. ": " .. message, "EINVAL" end

@@ -116,7 +116,7 @@ function M.env(spec, preset)
   budget, message = read_budget(spec.budget)
   if message then return nil, message end
   return {
-    name = spec.name, editable = spec.editable, frozen = spec.frozen or {}, frozen_globs = spec.frozen or {},
+    name = spec.name, editable = spec.editable, frozen = spec.frozen or {},
     region = spec.region, check_command = spec.check, train_command = spec.train,
     evaluate_command = spec.evaluate, given_limits = spec.limits, metric = spec.metric,
     direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},

@@ -45,17 +45,31 @@ function Page:paragraph(s, indent, most)
   end
 end
 
----A label and what it names; long values go on below themselves.
-function Page:pair(label, s, width)
-  local column = width or LABEL
-  local value = text.clean(s)
-  if self.width < NARROW and text.width(value) > self.width - column then
+local function fits(values, width)
+  for _, v in ipairs(values) do
+    if text.width(v) > width then return false end
+  end
+  return true
+end
+
+---A label and what it names, one value or several; long ones go on below themselves.
+---@param label string
+---@param s string|string[]
+---@param column? integer  where the values stand
+function Page:pair(label, s, column)
+  column = column or LABEL
+  local values = {}
+  for i, v in ipairs(type(s) == "table" and s or { s }) do values[i] = text.clean(v) end
+  if self.width < NARROW and not fits(values, self.width - column) then
     self:add(label)
-    self:paragraph(value, 2)
+    for _, v in ipairs(values) do self:paragraph(v, 2) end
     return
   end
-  for i, line in ipairs(text.wrap(value, self.width - column)) do
-    self:add(text.pad(i == 1 and label or "", column) .. line)
+  for _, v in ipairs(values) do
+    for _, line in ipairs(text.wrap(v, self.width - column)) do
+      self:add(text.pad(label, column) .. line)
+      label = ""
+    end
   end
 end
 

@@ -11,7 +11,7 @@ local M = {}
 local COMPARED = 200           -- patches whose distances are measured
 
 local function funnel(store)
-  local rows, outcomes, n = store:query("report_funnel"), {}, 0
+  local rows, outcomes, n = trials.rows(store, "report_funnel"), {}, 0
   for _, row in ipairs(rows) do
     n = n + row.n
     outcomes[row.outcome] = (outcomes[row.outcome] or 0) + row.n
@@ -21,7 +21,7 @@ local function funnel(store)
 end
 
 local function best_of(store, baseline)
-  local row = store:query("report_best")[1]
+  local row = trials.rows(store, "report_best")[1]
   if not row then return nil end
   local t = trials.trial(row)
   local diff = trials.diff(store, row.id)
@@ -33,12 +33,12 @@ end
 
 local function diversity_of(store)
   local list = {}
-  for i, row in ipairs(store:query("patch_sample", COMPARED)) do list[i] = row.diff end
-  return { patches = store:query("patch_count")[1].n, compared = #list, distance = diversity.mean_distance(list) }
+  for i, row in ipairs(trials.rows(store, "patch_sample", COMPARED)) do list[i] = row.diff end
+  return { patches = trials.rows(store, "patch_count")[1].n, compared = #list, distance = diversity.mean_distance(list) }
 end
 
 local function has_check(store)
-  for _, row in ipairs(store:query("stages_run")) do
+  for _, row in ipairs(trials.rows(store, "stages_run")) do
     if row.stage == "check" then return true end
   end
   return false
@@ -48,14 +48,14 @@ end
 ---@param dir string  the study's folder, to be named
 ---@return table data
 function M.read(store, dir)
-  local row = store:query("study")[1]
+  local row = trials.rows(store, "study")[1]
   local options = json.decode(row.options)
   local rows, outcomes, n = funnel(store)
   return {
     study = dir, name = row.name, script = row.script, env = row.env, model = options.model, seed = row.seed,
     state = row.state, epochs_wanted = options.epochs, baseline = row.baseline, trials = n, funnel = rows,
-    outcomes = outcomes, has_check = has_check(store), epochs = store:query("report_epochs"),
-    best = best_of(store, row.baseline), diversity = diversity_of(store), job_s = store:query("report_work")[1].wall_s,
+    outcomes = outcomes, has_check = has_check(store), epochs = trials.rows(store, "report_epochs"),
+    best = best_of(store, row.baseline), diversity = diversity_of(store), job_s = trials.rows(store, "report_work")[1].wall_s,
   }
 end
 

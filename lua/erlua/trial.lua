@@ -25,7 +25,7 @@ local REFUSED = { no_change_found = "no_idea", no_op = "no_change" }
 local function apply(env, idea)
   if idea.prompt == "baseline" then return {}, "" end
   if idea.reply == "" then return nil, "no_idea", idea.text end
-  local changes, message, code = patch.apply(env.pristine, env.rules, idea.reply)
+  local changes, message, code = patch.apply(env.patch_files, env.rules, idea.reply)
   if not changes then return nil, REFUSED[code] or "refused", message end
   local before, after = {}, {}
   for path, bytes in pairs(changes) do

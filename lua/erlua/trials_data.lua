@@ -11,6 +11,16 @@ local function clean(s) return s and s ~= "" and fs.clean(s) or json.null end
 
 local function or_null(v) if v == nil then return json.null end return v end
 
+---The rows of a query; raises what is wrong with a file that cannot be read.
+---@param store erlua.store
+---@param name string
+---@return table[]
+function M.rows(store, name, ...)
+  local rows, message = store:query(name, ...)
+  if not rows then error(message, 0) end
+  return rows
+end
+
 ---A row of the study as a trial.
 ---@param row table  from the queries "trials", "trial" or "best_trials"
 ---@return erlua.trial
@@ -25,12 +35,9 @@ function M.trial(row)
 end
 
 ---All trials, by their numbers.
----@return erlua.trial[]|nil list
----@return string? message
----@return string? code
+---@return erlua.trial[]
 function M.list(store)
-  local rows, message, code = store:query("trials")
-  if not rows then return nil, message, code end
+  local rows = M.rows(store, "trials")
   for i, row in ipairs(rows) do rows[i] = M.trial(row) end
   return rows
 end
@@ -66,15 +73,14 @@ end
 ---@return string? message
 ---@return string? code
 function M.one(store, id)
-  local rows, message, code = store:query("trial", id)
-  if not rows then return nil, message, code end
+  local rows = M.rows(store, "trial", id)
   if not rows[1] then return nil, "there is no trial " .. tostring(id), "ENOENT" end
   local t = M.trial(rows[1])
-  local patch = rows[1].patch and store:query("patch", rows[1].patch)[1]
-  t.diff = patch and clean(patch.diff) or json.null
-  t.jobs = store:query("jobs_of_trial", id)
+  local patch = rows[1].patch and M.rows(store, "patch", rows[1].patch)[1]
+  t.diff = patch and fs.clean(patch.diff) or json.null
+  t.jobs = M.rows(store, "jobs_of_trial", id)
   for i, row in ipairs(t.jobs) do t.jobs[i] = job(row) end
-  t.curves = curves(store:query("curve", id))
+  t.curves = curves(M.rows(store, "curve", id))
   return t
 end
 
@@ -83,8 +89,7 @@ end
 ---@return string? message
 ---@return string? code
 function M.diff(store, id)
-  local rows, message, code = store:query("trial_patch", id)
-  if not rows then return nil, message, code end
+  local rows = M.rows(store, "trial_patch", id)
   if not rows[1] then return nil, "there is no trial " .. tostring(id), "ENOENT" end
   if not rows[1].diff then return nil, "trial " .. id .. " has no patch: its idea was not applied", "no_patch" end
   return rows[1].diff

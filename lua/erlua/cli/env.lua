@@ -58,7 +58,8 @@ local function run_baseline(name, opt, dir)
 end
 
 local function show_baseline(page, t)
-  page:title("Baseline")
+  page:add("")
+  page:add(page:bold("Baseline"))
   require("erlua.trial_page").outcome(page, t, { log = t.outcome ~= "ok" })
 end
 
@@ -104,7 +105,6 @@ return function(argv)
   if opt.json then host.out(json.encode(doc) .. "\n")
   elseif t then
     local page = pages.new()
-    page:add("")
     show_baseline(page, t)
     page:print()
   end

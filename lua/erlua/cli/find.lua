@@ -40,6 +40,19 @@ local function ask(list, usage)
   page:print()
 end
 
+---Runs fn on a study that is open, and closes it; a damaged file is an error of the
+---world, not one of ours.
+---@param found table
+---@param fn fun(found: table): integer
+---@return integer exit_code
+function M.using(found, fn)
+  local ok, code = pcall(fn, found)
+  found.store:close()
+  if ok then return code end
+  host.report(tostring(code))
+  return 1
+end
+
 ---Opens a study to read it; no lock is needed, and a search may be writing it meanwhile.
 ---@param name? string  without one, the only study below ./studies
 ---@param usage string

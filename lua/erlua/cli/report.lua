@@ -18,7 +18,8 @@ return function(argv)
   local found
   found, code = find.study(opt[1], usage)
   if not found then return code end
-  report.print(found.store, found.dir, { json = opt.json })
-  found.store:close()
-  return 0
+  return find.using(found, function()
+    report.print(found.store, found.dir, { json = opt.json })
+    return 0
+  end)
 end

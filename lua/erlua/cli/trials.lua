@@ -75,11 +75,7 @@ local function print_list(list)
 end
 
 local function list(found, opt)
-  local all, message = trials.list(found.store)
-  if not all then
-    host.report(message)
-    return 1
-  end
+  local all = trials.list(found.store)
   local some = chosen(all, opt)
   if opt.json then host.out(json.encode(some) .. "\n")
   elseif #some > 0 then print_list(some)
@@ -141,7 +137,8 @@ return function(argv)
   local found
   found, code = find.study(words.study, usage)
   if not found then return code end
-  if words.verb then code = VERBS[words.verb](found, words.id, opt) else code = list(found, opt) end
-  found.store:close()
-  return code
+  return find.using(found, function()
+    if words.verb then return VERBS[words.verb](found, words.id, opt) end
+    return list(found, opt)
+  end)
 end

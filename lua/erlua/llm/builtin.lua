@@ -21,7 +21,7 @@ function Builtin:parent(study, id, reward)
   local p = self.kept[id]
   if p then return p end
   local row = study.store:query("trial_patch", id)[1]
-  local changes = row and row.diff and row.diff ~= "" and patch.apply(self.env.pristine, self.env.rules, row.diff) or {}
+  local changes = row and row.diff and row.diff ~= "" and patch.apply(self.env.patch_files, self.env.rules, row.diff) or {}
   local files = {}
   for path, bytes in pairs(changes) do files[path] = bytes or nil end
   p = { id = id, files = files, reward = reward }
