@@ -1,5 +1,6 @@
 /* local.c - the launcher of this machine: a supervisor is a process, watched by its pidfd. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -141,14 +142,35 @@ static void let_go(er_job *j) {
   j->pid = 0;
 }
 
+/* A killed supervisor took its command along, and in a sandbox everything.
+ * Without one, whatever did not leave its session is still found by it: as long
+ * as the supervisor is not reaped, the session's number is nobody else's. */
+static void end_session(pid_t session) {
+  DIR *d = opendir("/proc");
+  struct dirent *e;
+  if (d == NULL) return;
+  while ((e = readdir(d)) != NULL) {
+    pid_t pid = (pid_t)atoi(e->d_name);
+    if (pid > 1 && pid != session && getsid(pid) == session) kill(pid, SIGKILL);
+  }
+  closedir(d);
+}
+
+/* Its exit code, -1 if it was killed, -2 if it is still there. */
+static int reap(pid_t pid) {
+  siginfo_t how = {0};
+  int status;
+  if (waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT | WNOHANG) < 0) return errno == EINTR ? -2 : -1;
+  if (how.si_pid == 0) return -2;
+  if (how.si_code != CLD_EXITED) end_session(pid);
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  return how.si_code == CLD_EXITED ? how.si_status : -1;
+}
+
 static void supervisor_gone(void *ud) {
   er_job *j = ud;
-  int status = 0, code = -1;
-  if (j->child) {
-    pid_t got = waitpid(j->pid, &status, WNOHANG);
-    if (got == 0 || (got < 0 && errno == EINTR)) return;
-    if (got == j->pid && WIFEXITED(status)) code = WEXITSTATUS(status);
-  }
+  int code = j->child ? reap(j->pid) : -1;
+  if (code == -2) return;
   let_go(j);
   er_job_supervisor_ended(j, code);
 }

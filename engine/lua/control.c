@@ -11,28 +11,41 @@
 
 /* ---- protected calls ---------------------------------------------------------------- */
 
-/* A pcall that catches `cancelled` ends the unwinding: the next wait raises again. */
-static void caught(lua_State *L, int status) {
+/* How often `cancelled` was raised in this task: tells whether a raise came from
+ * within a protected call. */
+static int raised(lua_State *L) {
   er_task *t = er_host_of(L)->current;
-  if (status == LUA_OK || status == LUA_YIELD || t == NULL || !t->unwinding) return;
-  if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "cancelled") == 0) t->unwinding = false;
+  return t != NULL ? t->raised : 0;
 }
 
-static int pcall_k(lua_State *L, int status, lua_KContext extra) {
+/* The error on top of the stack is caught by a call that began at the count `before`.
+ * One that a cancel went through ends the unwinding: the next wait raises again.
+ * What ends the program is not to be caught at all. */
+ER_LJMP static void caught(lua_State *L, int before) {
+  er_host *h = er_host_of(L);
+  if (h->broken || h->exiting || h->fatal) lua_error(L);
+  if (h->current != NULL && h->current->raised != before) h->current->unwinding = false;
+}
+
+/* ctx: the count of raises at the start, and how many values stand below the results */
+static lua_KContext context(lua_State *L, int extra) { return (lua_KContext)raised(L) * 4 + extra; }
+
+static int pcall_k(lua_State *L, int status, lua_KContext ctx) {
   if (status != LUA_OK && status != LUA_YIELD) {
-    caught(L, status);
+    caught(L, (int)(ctx / 4));
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);
     return 2;
   }
-  return lua_gettop(L) - (int)extra;
+  return lua_gettop(L) - (int)(ctx % 4);
 }
 
 static int control_pcall(lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
-  return pcall_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, pcall_k), 0);
+  lua_KContext ctx = context(L, 0);
+  return pcall_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, ctx, pcall_k), ctx);
 }
 
 static int control_xpcall(lua_State *L) {
@@ -41,14 +54,11 @@ static int control_xpcall(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);
-  return pcall_k(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, pcall_k), 2);
+  lua_KContext ctx = context(L, 2);
+  return pcall_k(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, ctx, pcall_k), ctx);
 }
 
 /* ---- coroutines ------------------------------------------------------------------------ */
-
-static bool is_wait(lua_State *co, int n, const er_host *h) {
-  return n == 1 && lua_islightuserdata(co, -1) && lua_touserdata(co, -1) == h;
-}
 
 static int resume_k(lua_State *L, int status, lua_KContext ctx);
 
@@ -57,15 +67,17 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx);
 ER_LJMP static int resume_inner(lua_State *L, lua_State *co, int n, bool *waits) {
   er_host *h = er_host_of(L);
   lua_State *outer = h->running;
+  bool could = h->can_wait;
   int rc, nres = 0;
   *waits = false;
   h->running = co;
+  h->can_wait = could && lua_isyieldable(L);
   er_host_watch(h, co);
   rc = lua_resume(co, L, n, &nres);
   h->running = outer;
+  h->can_wait = could;
   er_host_watch(h, L);
-  if (rc == LUA_YIELD && is_wait(co, nres, h)) {
-    lua_pop(co, 1);
+  if (rc == LUA_YIELD && er_task_waits_in(co)) {
     *waits = true;
     return 0;
   }
@@ -73,11 +85,11 @@ ER_LJMP static int resume_inner(lua_State *L, lua_State *co, int n, bool *waits)
 }
 
 /* Finishes a resume: pushes what came, in the shape of resume or of wrap. */
-ER_LJMP static int finish(lua_State *L, lua_State *co, int n, bool waits, bool wrap) {
+ER_LJMP static int finish(lua_State *L, lua_State *co, int n, bool waits, lua_KContext ctx) {
+  bool wrap = ctx % 4;
   if (waits) {
-    if (!lua_isyieldable(L)) return luaL_error(L, "a coroutine cannot wait where its resumer cannot");
     lua_pushlightuserdata(L, er_host_of(L));
-    return lua_yieldk(L, 1, wrap, resume_k);
+    return lua_yieldk(L, 1, ctx, resume_k);
   }
   if (n >= 0) {
     if (!lua_checkstack(L, n + 1)) return luaL_error(L, "too many results to resume");
@@ -88,7 +100,7 @@ ER_LJMP static int finish(lua_State *L, lua_State *co, int n, bool waits, bool w
   if (!wrap) {
     lua_pushboolean(L, 0);
     lua_xmove(co, L, 1);
-    caught(L, LUA_ERRRUN);
+    caught(L, (int)(ctx / 4));
     return 2;
   }
   if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
@@ -103,15 +115,19 @@ static lua_State *inner_of(lua_State *L, bool wrap) {
 }
 
 static int resume_k(lua_State *L, int status, lua_KContext ctx) {
-  bool waits, wrap = (bool)ctx;
-  lua_State *co = inner_of(L, wrap);
+  bool waits;
+  lua_State *co = inner_of(L, ctx % 4);
   int n;
   (void)status;
+  lua_pop(co, 1);                               /* the mark of its wait */
   n = resume_inner(L, co, 0, &waits);
-  return finish(L, co, n, waits, wrap);
+  return finish(L, co, n, waits, ctx);
 }
 
+#define BUSY "cannot resume a coroutine that waits in another task"
+
 ER_LJMP static int start(lua_State *L, bool wrap) {
+  lua_KContext ctx = context(L, wrap);
   lua_State *co = inner_of(L, wrap);
   int first = wrap ? 1 : 2, n = lua_gettop(L) - first + 1;
   bool waits;
@@ -122,9 +138,15 @@ ER_LJMP static int start(lua_State *L, bool wrap) {
     lua_pushliteral(L, "cannot resume dead coroutine");
     return 2;
   }
+  if (er_task_waits_in(co)) {
+    if (wrap) return luaL_error(L, BUSY);
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, BUSY);
+    return 2;
+  }
   lua_xmove(L, co, n);
   n = resume_inner(L, co, n, &waits);
-  return finish(L, co, n, waits, wrap);
+  return finish(L, co, n, waits, ctx);
 }
 
 static int control_resume(lua_State *L) {
@@ -150,6 +172,16 @@ static int control_yield(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
+/* upvalue: coroutine.close */
+static int control_close(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  if (er_task_waits_in(lua_tothread(L, 1))) return luaL_error(L, "cannot close a coroutine that waits in another task");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 void er_det_open_control(lua_State *L) {
   lua_register(L, "pcall", control_pcall);
   lua_register(L, "xpcall", control_xpcall);
@@ -160,5 +192,8 @@ void er_det_open_control(lua_State *L) {
   lua_setfield(L, -2, "wrap");
   lua_pushcfunction(L, control_yield);
   lua_setfield(L, -2, "yield");
+  lua_getfield(L, -1, "close");
+  lua_pushcclosure(L, control_close, 1);
+  lua_setfield(L, -2, "close");
   lua_pop(L, 1);
 }

@@ -91,12 +91,14 @@ static void unlink_start(er_host *h, er_op *op) {
 static int add_row(er_host *h, const er_op *op, er_err *err) {
   size_t kind_len = strcspn(op->call, " ");
   char *kind = er_strndup(op->call, kind_len);
+  char *path = op == op->task->expiry ? er_asprintf("%s!", op->task->path) : er_strdup(op->task->path);
   er_effect_row row = {
-    .path = op->task->path, .seq = op->seq, .ord = op->ord, .kind = kind, .call = op->call + kind_len + 1,
+    .path = path, .seq = op->seq, .ord = op->ord, .kind = kind, .call = op->call + kind_len + 1,
     .line = op->line, .result = er_buf_cstr(&op->result), .result_len = op->result.len,
   };
   memcpy(row.digest, op->digest, 16);
   int rc = er_journal_add(h->store, &row, err);
+  er_free(path);
   er_free(kind);
   return rc;
 }
@@ -104,11 +106,12 @@ static int add_row(er_host *h, const er_op *op, er_err *err) {
 static void deliver(er_host *h, er_op *op) {
   if (op->ord > 0) h->ord = op->ord;
   op->state = ER_OP_DELIVERED;
-  er_task_ready(op->task);
+  if (op == op->task->expiry) er_task_expire(op->task);
+  else er_task_ready(op->task);
 }
 
 static void drain(er_host *h) {
-  while (h->ready_first != NULL && !h->fatal && !h->exiting) {
+  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->broken) {
     er_task *t = h->ready_first;
     h->ready_first = t->next;
     if (h->ready_first == NULL) h->ready_last = NULL;
@@ -119,7 +122,7 @@ static void drain(er_host *h) {
 
 static int note_applied(er_host *h, er_err *err) {
   static const char *const cols[] = {"id", "applied"};
-  er_value vals[] = {{.type = ER_INT, .i = 1}, {.type = ER_INT, .i = h->tick}};
+  er_value vals[] = {{.type = ER_INT, .i = 1}, {.type = ER_INT, .i = h->put_tick}};
   return er_store_put(h->store, "progress", 2, cols, vals, err);
 }
 
@@ -130,7 +133,7 @@ static int commit_done(er_host *h, er_op *first) {
   if (h->store == NULL || h->mode == ER_JOURNAL_REPLAY) return 0;
   if (er_store_dirty(h->store)) rc = note_applied(h, &err);
   for (er_op *op = first; op != NULL && rc == 0; op = op->next) {
-    if (!journaled(h, op->task)) continue;
+    if (!journaled(h, op->task) || op->ord > 0) continue;   /* in the file since an earlier round */
     op->ord = h->next_ord++;
     rc = add_row(h, op, &err);
   }
@@ -150,7 +153,7 @@ void er_effects_settle(er_host *h) {
     h->done_first = h->done_last = NULL;
     return;
   }
-  while ((op = h->done_first) != NULL && !h->fatal && !h->exiting) {
+  while ((op = h->done_first) != NULL && !h->fatal && !h->exiting && !h->broken) {
     h->done_first = op->next;
     if (h->done_first == NULL) h->done_last = NULL;
     if (op->state != ER_OP_CANCELLED) deliver(h, op);
@@ -162,7 +165,9 @@ void er_effects_settle(er_host *h) {
 }
 
 void er_effects_start(er_host *h) {
-  if (h->mode == ER_JOURNAL_REPLAY || h->leaving || h->fatal || h->exiting) return;
+  if (h->mode == ER_JOURNAL_REPLAY || h->leaving || h->fatal || h->exiting || h->start_first == NULL) return;
+  if (h->store != NULL && er_store_dirty(h->store) && commit_done(h, NULL) < 0) return;   /* what led to it comes first */
+  remove_folders(h);
   while (h->start_first != NULL) {
     er_op *op = h->start_first;
     h->start_first = op->next;
@@ -210,6 +215,7 @@ int er_effect_now(lua_State *L, const char *kind, const char *call, size_t len, 
   er_host *h = er_host_of(L);
   er_task *t = h->current;
   er_buf result = {0};
+  if (h->broken) return luaL_error(L, "interrupted");
   if (t == NULL || !journaled(h, t)) {
     make(L, ud, &result);
   } else {
@@ -235,7 +241,19 @@ int er_effect_now(lua_State *L, const char *kind, const char *call, size_t len, 
 
 /* ---- replay -------------------------------------------------------------------------- */
 
+/* "0.2!": the handlers of the cancelled task 0.2 took too long.  NULL if it ends
+ * without that: it did so the first time, too, between commit and wake. */
+static er_op *expiry(er_host *h, const char *path) {
+  char *name = er_strndup(path, strlen(path) - 1);
+  er_task *t = er_task_find(h, name);
+  er_free(name);
+  return t != NULL && t->cancelled && t->started ? er_task_expiry(t) : NULL;
+}
+
+static bool is_expiry(const er_effect_row *row) { return row->path[0] != '\0' && row->path[strlen(row->path) - 1] == '!'; }
+
 static er_op *pending(er_host *h, const er_effect_row *row) {
+  if (is_expiry(row)) return expiry(h, row->path);
   er_task *t = er_task_find(h, row->path);
   if (t == NULL || t->state != ER_TASK_WAITING || t->op == NULL) return NULL;
   return t->op->effect && t->op->seq == row->seq ? t->op : NULL;
@@ -285,11 +303,12 @@ bool er_replay_step(er_host *h) {
   h->ord = row.ord;
   op = pending(h, &row);
   if (op == NULL) {
-    if (!was_cancelled(h, &row)) lost_place(h, &row);
+    if (!was_cancelled(h, &row) && !is_expiry(&row)) lost_place(h, &row);
     return !h->fatal;
   }
   unlink_start(h, op);
   op->ord = row.ord;
+  er_buf_clear(&op->result);
   er_buf_add(&op->result, row.result, row.result_len);
   if (h->offline && add_row(h, op, &err) < 0) er_host_fatal(h, &err);
   op->state = ER_OP_DONE;

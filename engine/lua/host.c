@@ -83,6 +83,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   if (er_clock_mono() - h->signal_at < 0.3) return;     /* an ordinary burst ends by itself */
+  h->broken = true;
   luaL_error(L, "interrupted");
 }
 
@@ -140,7 +141,11 @@ void er_host_signals(er_host *h) {
 }
 
 int er_host_interrupted(er_host *h) { return h->sigint; }
-void er_host_interrupt_clear(er_host *h) { h->sigint = 0; }
+
+void er_host_interrupt_clear(er_host *h) {
+  h->sigint = 0;
+  h->broken = false;
+}
 
 /* ---- stopping before the end ------------------------------------------------------- */
 
@@ -180,7 +185,7 @@ static bool keep_running(er_host *h) {
 /* ---- the scheduler -------------------------------------------------------------------- */
 
 static void drain_ready(er_host *h) {
-  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving) {
+  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving && !h->broken) {
     er_task *t = h->ready_first;
     h->ready_first = t->next;
     if (h->ready_first == NULL) h->ready_last = NULL;
@@ -259,7 +264,7 @@ static int exit_code(er_host *h) {
     er_host_report(h, "stopped before the end; go on with: erlua resume %s", h->study_dir);
     return 3;
   }
-  return h->failed ? 1 : 0;
+  return h->failed || h->unseen > 0 ? 1 : 0;
 }
 
 static int run_at_end(er_host *h, int code) {
@@ -327,7 +332,9 @@ int er_host_main(er_host *h, int nargs) {
  * copy gets just that, since the rest of the study was never written. */
 int er_host_put(er_host *h, bool update, const char *table, size_t n, const char *const *cols,
                 const er_value *vals, er_err *err) {
+  if (h->broken) return 0;
   h->tick++;
+  h->put_tick = h->tick;
   if (h->offline ? h->tick > h->applied : h->mode == ER_JOURNAL_REPLAY && h->tick <= h->applied) return 0;
   return update ? er_store_update(h->store, table, n, cols, vals, err) : er_store_put(h->store, table, n, cols, vals, err);
 }

@@ -77,6 +77,7 @@ struct er_task {
   bool ok, observed, quiet;      /* quiet: effects of it and its children are not journaled (once) */
   bool started, cancelled, unwinding, expired, foreground;
   er_timer *closing;             /* after a cancel: its end is forced */
+  er_op *expiry;                 /* the effect of that; its row stands under "<path>!" */
   er_buf trace;                  /* of the error it ended with */
   void (*on_end)(er_task *t, void *ud);   /* told of its end before anyone who waits */
   void *end_ud;
@@ -112,6 +113,7 @@ struct er_host {
   bool offline, resumed;         /* erlua replay; the study was there before */
   int64_t ord, next_ord;         /* last wake delivered; next to give */
   int64_t tick, applied;         /* logical clock; writes up to applied are in the file */
+  int64_t put_tick;              /* of the last write */
   int64_t seed;
   int64_t job_id;
   er_task *main, *current, *ready_first, *ready_last, *live;
@@ -202,8 +204,15 @@ er_op *er_op_new(er_task *t, const er_op_class *class, size_t size);
 void er_op_free(er_op *op);
 ER_LJMP int er_task_wait(lua_State *L, er_op *op);
 
+/* Is the coroutine suspended by a wait, and not by its user? */
+bool er_task_waits_in(lua_State *co);
+
 /* Lets the other ready tasks run first. */
 ER_LJMP int er_task_pause(lua_State *L);
+
+/* The effect of a cancelled task whose handlers took too long. */
+er_op *er_task_expiry(er_task *t);
+void er_task_expire(er_task *t);
 
 /* Done: to be called from loop callbacks; Lua runs later. */
 void er_op_done(er_op *op);

@@ -55,7 +55,7 @@ static int fs_replace(lua_State *L) {
 
 static int fs_mkdirs(lua_State *L) {
   er_err err;
-  return done(L, er_mkdirs(luaL_checkstring(L, 1), 0755, &err), &err);
+  return done(L, er_mkdirs(luaL_checkstring(L, 1), (unsigned)luaL_optinteger(L, 2, 0755), &err), &err);
 }
 
 static int fs_remove(lua_State *L) {

@@ -20,7 +20,7 @@
 #include "lua/modules.h"
 #include "lua/open.h"
 
-enum { MAX_CURVE = 4 << 20, MAX_CURVE_LINES = 100000, COPY_BELOW = 10 << 20 };
+enum { MAX_CURVE = 4 << 20, MAX_CURVE_LINES = 100000, COPY_BELOW = 10 << 20, MAX_ARTIFACT_FILES = 100000 };
 
 typedef struct { char *path, *from, *bytes; size_t len; } work_file;
 
@@ -85,6 +85,15 @@ static int write_work(const char *work, const work_file *f, er_err *err) {
   return rc;
 }
 
+/* The job's folder, closed to others: what a job makes is its user's, which may be
+ * root, and a program of root's that anyone may run would be a way to become root. */
+static int make_closed(const char *dir, er_err *err) {
+  char *above = er_path_dir(dir);
+  int rc = er_mkdirs(above, 0700, err);
+  er_free(above);
+  return rc == 0 ? er_mkdirs(dir, 0700, err) : rc;
+}
+
 /* Files with bytes are written; those of the snapshot are bound by the sandbox,
  * and copied only where there is none. */
 static int prepare(void *ud, const er_job_spec *spec, er_err *err) {
@@ -92,7 +101,8 @@ static int prepare(void *ud, const er_job_spec *spec, er_err *err) {
   char *work = er_path_join(spec->dir, "work"), *out = er_path_join(spec->dir, "out");
   int rc;
   er_remove_tree(spec->dir, NULL);              /* what a start that never came left behind */
-  rc = er_mkdirs(work, 0755, err);
+  rc = make_closed(spec->dir, err);
+  if (rc == 0) rc = er_mkdirs(work, 0755, err);
   if (rc == 0 && spec->artifact == NULL) rc = er_mkdirs(out, 0755, err);
   for (size_t i = 0; i < o->n_work && rc == 0; i++)
     if (o->work[i].bytes != NULL || o->op.host->no_sandbox) rc = write_work(work, &o->work[i], err);
@@ -169,27 +179,43 @@ static void read_curve(er_host *h, job_op *o) {
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
-typedef struct { size_t files, bytes; er_buf bad; } artifact_look;
+typedef struct { const char *out; size_t files, bytes; er_buf bad; } artifact_look;
+
+static int refuse(artifact_look *a, const char *rel, const char *what) {
+  er_buf_fmt(&a->bad, "%s%s", rel, what);
+  return 1;
+}
 
 static int look_at(void *ud, const char *rel, char kind, size_t size) {
   artifact_look *a = ud;
-  if (kind != 'f') {
-    er_buf_str(&a->bad, rel);
-    return 1;
-  }
-  a->files++;
+  char *full;
+  struct stat st;
+  bool plain;
+  if (kind != 'f') return refuse(a, rel, kind == 'l' ? " is a link" : " is a special file");
+  full = er_path_join(a->out, rel);
+  plain = lstat(full, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) == 0;
+  er_free(full);
+  if (!plain) return refuse(a, rel, " is a program that runs as its owner");
+  if (++a->files > MAX_ARTIFACT_FILES) return refuse(a, "", "it holds more than 100000 files");
   a->bytes += size;
   return 0;
 }
 
 /* Training may leave regular files and folders only. */
+static void look_at_artifact(artifact_look *a) {
+  struct stat st;
+  er_err err;
+  if (lstat(a->out, &st) < 0 || !S_ISDIR(st.st_mode)) refuse(a, "", "it is a folder no more");
+  else if (er_walk(a->out, look_at, a, &err) < 0)
+    refuse(a, "", strcmp(err.code, "ELOOP") == 0 ? "its folders are nested too deep" : "a folder in it cannot be read");
+}
+
 static void add_artifact(er_buf *b, const job_op *o) {
   artifact_look a = {0};
   char *out = er_path_join(o->spec.dir, "out");
-  er_err err;
-  int rc = er_walk(out, look_at, &a, &err);
+  a.out = out;
+  look_at_artifact(&a);
   er_free(out);
-  if (rc < 0) er_buf_str(&a.bad, err.msg);
   er_buf_str(b, "\"artifact\":{");
   if (a.bad.len > 0) {
     er_buf clean = {0};

@@ -272,7 +272,7 @@ static int study_attach(lua_State *L) {
     lua_getfield(L, -1, "applied");
     applied = value_at(L, -1);
   }
-  h->applied = applied.i;
+  h->applied = h->put_tick = applied.i;
   h->resumed = applied.i > 0;
   if (h->current != NULL) {                     /* draws from here on are the study's */
     h->current->seeded = false;
@@ -304,7 +304,8 @@ static int study_update(lua_State *L) { return put(L, true); }
 /* The logical clock: what a read by this task may see is below it. */
 static int study_tick(lua_State *L) {
   er_host *h = er_host_of(L);
-  lua_pushinteger(L, ++h->tick);
+  if (!h->broken && (h->current == NULL || !h->current->quiet)) h->tick++;
+  lua_pushinteger(L, h->tick);
   return 1;
 }
 

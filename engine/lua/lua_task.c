@@ -90,7 +90,7 @@ static const er_op_class join_class = {"task:wait", join_push, NULL, join_abort,
 static int task_wait(lua_State *L) {
   er_task *target = check_task(L, 1), *t;
   join_op *o;
-  target->observed = true;
+  er_task_observe(target);
   if (target->state == ER_TASK_DONE) return push_outcome(L, target);
   t = er_task_need(L, "task:wait");
   if (t == target) return luaL_error(L, "task:wait: a task cannot wait for itself");
@@ -291,6 +291,7 @@ static void once_ended(er_task *t, void *ud) {
   int n = t->nresults, base = lua_gettop(t->co) - n;
   o->child = NULL;
   t->observed = true;
+  if (t->host->broken || t->host->exiting) return;   /* no result: it will run again */
   er_buf_str(out, t->ok ? "[true" : "[false");
   for (int i = 1; i <= n; i++) {
     er_buf_char(out, ',');

@@ -201,6 +201,7 @@ void er_task_release(er_task *t) {
     luaL_tolstring(t->co, -1, NULL);
     er_host_report(t->host, "task %s (%s) failed: %s\n%s", t->path, t->line, lua_tostring(t->co, -1), er_buf_cstr(&t->trace));
     t->host->failed = true;
+    er_task_observe(t);
   }
   give_thread(t->host, t);
   er_buf_free(&t->trace);
@@ -210,6 +211,7 @@ void er_task_release(er_task *t) {
 }
 
 static void drop_op(er_task *t);
+static void drop_expiry(er_task *t);
 
 static void to_group(er_task *t) {
   er_group *g = t->group;
@@ -241,6 +243,7 @@ static void end(er_task *t) {
   er_group *g = t->group;
   t->state = ER_TASK_DONE;
   drop_op(t);
+  drop_expiry(t);
   er_timer_stop(t->closing);
   t->closing = NULL;
   if (t->on_end != NULL) t->on_end(t, t->end_ud);
@@ -250,6 +253,7 @@ static void end(er_task *t) {
     t->observed = true;
     er_op_done(op);
   }
+  if (unseen(t)) t->host->unseen++;
   delist(t->host, t);
   to_group(t);
   t->group = NULL;
@@ -278,15 +282,13 @@ void er_task_resume(er_host *h, er_task *t) {
   h->turn_seq++;
   t->state = ER_TASK_RUNNING;
   nargs = t->started ? 0 : t->nargs;
+  if (t->started) lua_pop(t->co, 1);        /* the mark of its wait */
   t->started = true;
   rc = lua_resume(t->co, NULL, nargs, &n);
   h->running = NULL;
   h->current = NULL;
   h->turn_seq++;
-  if (rc == LUA_YIELD) {
-    lua_pop(t->co, n);
-    return;
-  }
+  if (rc == LUA_YIELD) return;
   if (rc != LUA_OK) t->ok = false, n = 1;
   t->nresults = n;
   end(t);
@@ -301,7 +303,8 @@ void er_tasks_drop_all(er_host *h) {
     t->state = ER_TASK_DONE;
     t->observed = true;
     if (t->op != NULL) er_op_free(t->op);
-    t->op = NULL;
+    if (t->expiry != NULL) er_op_free(t->expiry);
+    t->op = t->expiry = NULL;
     t->joins = NULL;
     t->group = NULL;
     er_timer_stop(t->closing);
@@ -399,11 +402,17 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   return n;
 }
 
+/* What tells a wait from a user's own yield stays on the coroutine's stack until
+ * the scheduler goes back in. */
+bool er_task_waits_in(lua_State *co) {
+  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && lua_touserdata(co, -1) == er_host_of(co);
+}
+
 int er_task_wait(lua_State *L, er_op *op) {
   er_task *t = op->task;
   t->waits = L;
   t->state = ER_TASK_WAITING;
-  lua_pushlightuserdata(L, t->host);        /* what tells this yield from a user's own */
+  lua_pushlightuserdata(L, t->host);
   return lua_yieldk(L, 1, (lua_KContext)op, wait_k);
 }
 
@@ -439,12 +448,40 @@ bool er_task_closing(lua_State *L, const er_task *t) {
 
 /* ---- cancel -------------------------------------------------------------------------- */
 
+static void detach(er_op *op);
+
+void er_task_expire(er_task *t) {
+  t->expired = true;
+  if (t->state != ER_TASK_WAITING) return;
+  detach(t->op);
+  er_task_ready(t);
+}
+
+static const er_op_class expiry_class = {"expired", NULL, NULL, NULL, NULL};
+
+er_op *er_task_expiry(er_task *t) {
+  if (t->expiry == NULL) {
+    er_op *op = t->expiry = er_calloc(1, sizeof *op);
+    op->class = &expiry_class;
+    op->host = t->host;
+    op->task = t;
+    op->effect = true;
+    op->seq = 1;
+    op->call = er_strdup("expired []");
+    op->line = er_strdup(t->line);
+    er_buf_str(&op->result, "[]");
+  }
+  return t->expiry;
+}
+
 static void closing_expired(void *ud) {
   er_task *t = ud;
   er_timer_stop(t->closing);
   t->closing = NULL;
-  t->expired = true;
-  if (t->state == ER_TASK_WAITING) er_task_ready(t);
+  if (t->host->mode == ER_JOURNAL_REPLAY)   /* then the journal says when */
+    t->closing = er_timer_start(t->host->loop, CLOSE_SECONDS, 0, closing_expired, t);
+  else if (t->expiry == NULL)
+    er_op_done(er_task_expiry(t));
 }
 
 /* Remembers that the strategy itself gave this effect up, so that a row which
@@ -457,27 +494,33 @@ static void note_late(er_host *h, const er_op *op) {
   h->late = note;
 }
 
+static void unlist(er_op *op, er_op **first, er_op **end) {
+  er_op **p = first, *last = NULL;
+  while (*p != NULL && *p != op) { last = *p; p = &(*p)->next; }
+  if (*p == NULL) return;
+  *p = op->next;
+  if (*end == op) *end = last;
+}
+
 /* Takes an operation out of whatever would still wake its task. */
 static void detach(er_op *op) {
   er_host *h = op->host;
   er_op_state was = op->state;
   op->state = ER_OP_CANCELLED;
   if (op->effect && h->mode == ER_JOURNAL_REPLAY && op->seq > 0) note_late(h, op);
-  if (was == ER_OP_NEW || was == ER_OP_DONE) {
-    er_op **lists[] = {&h->start_first, &h->done_first};
-    for (int i = 0; i < 2; i++) {
-      er_op **p = lists[i], *last = NULL;
-      while (*p != NULL && *p != op) { last = *p; p = &(*p)->next; }
-      if (*p == NULL) continue;
-      *p = op->next;
-      if (i == 0 && h->start_last == op) h->start_last = last;
-      if (i == 1 && h->done_last == op) h->done_last = last;
-    }
-  }
+  if (was == ER_OP_NEW) unlist(op, &h->start_first, &h->start_last);
+  if (was == ER_OP_DONE) unlist(op, &h->done_first, &h->done_last);
   if (op->class->abort != NULL) op->class->abort(op);
 }
 
 /* The task's operation goes, wherever it stands. */
+static void drop_expiry(er_task *t) {
+  if (t->expiry == NULL) return;
+  unlist(t->expiry, &t->host->done_first, &t->host->done_last);
+  er_op_free(t->expiry);
+  t->expiry = NULL;
+}
+
 static void drop_op(er_task *t) {
   er_op *op = t->op;
   if (op == NULL) return;
@@ -488,17 +531,14 @@ static void drop_op(er_task *t) {
 
 void er_task_cancel(er_task *t) {
   er_host *h = t->host;
-  if (t->state == ER_TASK_DONE || t->cancelled) return;
+  if (t->state == ER_TASK_DONE || t->cancelled || h->exiting || h->broken) return;
   t->cancelled = true;
   if (!t->started) {
     unready(t);
     force_end(t);
     return;
   }
-  if (t->closing == NULL) {
-    t->closing = er_timer_start(h->loop, CLOSE_SECONDS, 0, closing_expired, t);
-    er_timer_unref(t->closing);
-  }
+  if (t->closing == NULL) t->closing = er_timer_start(h->loop, CLOSE_SECONDS, 0, closing_expired, t);
   if (t->state != ER_TASK_WAITING || t->op == NULL || er_task_closing(t->waits, t)) return;
   detach(t->op);
   er_task_ready(t);

@@ -59,8 +59,9 @@ const er_query er_queries[] = {
   {"job_curve", "SELECT n, name, step, value FROM metrics WHERE job = ?1 ORDER BY n, name"},
   {"folder_done", "SELECT j.id FROM jobs j JOIN trials t ON t.id = j.trial WHERE j.id = ?1 AND t.outcome IS NOT NULL"},
   {"open_jobs", "SELECT * FROM jobs WHERE ended IS NULL ORDER BY id"},
-  {"better_than", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward > ?1 LIMIT ?2)"},
-  {"rank", "SELECT id FROM trials WHERE outcome = 'ok' AND reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
+  /* Ranks are by reward, then by number, so that equal rewards have an order too. */
+  {"ranked_before", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward >= ?1 AND (reward > ?1 OR id < ?2) LIMIT ?3)"},
+  {"rank", "SELECT id FROM trials WHERE reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
   {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job"},
   {"effect_count", "SELECT count(*) AS n FROM effects"},
   {NULL, NULL},

@@ -14,9 +14,9 @@ function M.keep(study, t)
   if not t.reward or study.how == "replayed" then return end
   local from = study.dir .. "/jobs/" .. t.jobs.train .. "/out"
   if not fs.exists(from) then return end                 -- kept already, before a kill
-  local better = study.store:query("better_than", t.reward, KEEP)[1].n
+  local better = study.store:query("ranked_before", t.reward, t.id, KEEP)[1].n
   if better >= KEEP then return end
-  fs.mkdirs(study.dir .. "/artifacts")
+  fs.mkdirs(study.dir .. "/artifacts", 448)             -- 0700, as the folder they come from
   fs.remove(study.dir .. "/artifacts/" .. t.id)
   fs.rename(from, study.dir .. "/artifacts/" .. t.id)
   local last = study.store:query("rank", KEEP)[1]

@@ -91,10 +91,12 @@ local function sort_files(env)
   end
 end
 
--- What the applier is told: a reply must not make a frozen file either.
+-- What the applier is told: a reply must not make a frozen file either.  Large files are
+-- frozen by their size, whatever the globs say.
 local function rules_of(env)
   local frozen = { "env.lua" }
   for _, list in ipairs { env.frozen, env.data } do table.move(list, 1, #list, #frozen + 1, frozen) end
+  for _, path in ipairs(sorted(env.big)) do frozen[#frozen + 1] = (path:gsub("[%[%*%?]", "[%0]")) end
   return { editable = env.editable, frozen = frozen, region = env.region }
 end
 
@@ -106,6 +108,24 @@ local function files_for_patch(env)
     for _, path in ipairs(list) do out[path] = "" end
   end
   return out
+end
+
+-- The fields and the files fit each other, and what scores an idea is not the idea's.
+local function check_files(env)
+  if next(env.pristine) == nil then return nil, "field 'editable' matches no file" end
+  for _, g in ipairs(env.data) do
+    local found = false
+    for _, path in ipairs(env.data_files) do found = found or fs.glob(g, path) end
+    if not found then return nil, "field 'data': '" .. g .. "' matches no file" end
+  end
+  for _, word in ipairs(env.evaluate_command) do
+    local path = word:gsub("^%./", "")
+    if env.pristine[path] then
+      return nil, "field 'evaluate' runs '" .. path .. "', which is editable: an idea could write its own score. Name it in 'frozen'"
+    end
+    if env.files[path] then break end                       -- what is run; the rest are its arguments
+  end
+  return true
 end
 
 ---An environment from its files, as a study's snapshot keeps them.
@@ -131,9 +151,10 @@ function M.from_files(files, big, options)
   env.where = where
   sort_files(env)
   env.patch_files = files_for_patch(env)
-  if next(env.pristine) == nil then return nil, where .. ": editable matches no file", "EINVAL" end
-  env.rules = rules_of(env)
   local ok
+  ok, message = check_files(env)
+  if not ok then return nil, where .. ": " .. message, "EINVAL" end
+  env.rules = rules_of(env)
   ok, message = patch.check(env.pristine, env.rules)
   if not ok then return nil, where .. ": " .. message, "EINVAL" end
   return setmetatable(env, Env)

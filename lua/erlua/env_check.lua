@@ -6,25 +6,45 @@ local M = {}
 
 local FIELDS = {
   name = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
-  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "list",
+  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths",
   budget = "table", limits = "table", presets = "table",
 }
 local LIMITS = {
   wall = units.seconds, cpu = units.seconds, grace = units.seconds, memory = units.bytes, disk = units.bytes,
   output = units.bytes,
-  processes = function(v) if math.type(v) == "integer" then return v end return nil, "is not a whole number" end,
-  gpus = function(v) if math.type(v) == "integer" and v >= 0 then return v end return nil, "is not a whole number" end,
+  processes = function(v) if math.type(v) == "integer" and v >= 1 then return v end return nil, "must be a whole number from 1 up" end,
+  gpus = function(v) if math.type(v) == "integer" and v >= 0 and v <= 64 then return v end return nil, "must be a whole number from 0 to 64" end,
 }
 local DEFAULTS = { wall = 3600, grace = 0.5, disk = 4 << 30, output = 16 << 20, processes = 1024, memory = 0, cpu = 0, gpus = 0 }
 
 local TYPES = {}
 
-function TYPES.string(v) return type(v) == "string" and v ~= "", "must be a text" end
+local function is_text(v) return type(v) == "string" and v ~= "" and not v:find("\0", 1, true) end
+
+function TYPES.string(v) return is_text(v), "must be a text" end
 
 function TYPES.list(v)
+  local n = 0
   if type(v) ~= "table" then return false, "must be a list of texts" end
-  for i, s in pairs(v) do
-    if math.type(i) ~= "integer" or type(s) ~= "string" or s == "" then return false, "must be a list of texts" end
+  for _, s in pairs(v) do
+    n = n + 1
+    if not is_text(s) then return false, "must be a list of texts" end
+  end
+  return n == #v, "must be a list of texts"
+end
+
+-- Folders that the sandbox makes itself, or keeps from every job.
+local CLOSED = { "proc", "dev", "run", "var/run", "sys", "work", "erlua", "tmp" }
+
+function TYPES.paths(v)
+  if not TYPES.list(v) then return false, "must be a list of paths" end
+  for _, path in ipairs(v) do
+    local plain = ("/" .. path .. "/"):gsub("/%.?/", "/"):gsub("/+", "/")
+    if path:sub(1, 1) ~= "/" or plain:find("/../", 1, true) then return false, "must hold whole paths, from / on and without '..': " .. path end
+    if plain == "/" then return false, "would show the whole machine to the jobs: name the folders they need" end
+    for _, name in ipairs(CLOSED) do
+      if plain:sub(1, #name + 2) == "/" .. name .. "/" then return false, "cannot show " .. path .. " to the jobs: /" .. name .. " is the sandbox's own" end
+    end
   end
   return true
 end
@@ -38,28 +58,37 @@ function TYPES.direction(v) return v == "min" or v == "max", "must be \"min\" or
 TYPES["function"] = function(v) return v == "function", "must be a function of the metrics" end
 function TYPES.table(v) return type(v) == "table", "must be a table" end
 
-local function check_fields(spec)
+-- Each field by itself; `prefix` is where it stands.
+local function check_each(spec, prefix)
   for name, v in pairs(spec) do
     local kind = FIELDS[name]
-    if not kind then return nil, "env.lua has an unknown field '" .. tostring(name) .. "'" end
+    if not kind then return nil, "unknown field '" .. prefix .. tostring(name) .. "'" end
     local ok, message = TYPES[kind](v)
-    if not ok then return nil, "field '" .. name .. "' " .. message end
+    if not ok then return nil, "field '" .. prefix .. name .. "' " .. message end
   end
-  for _, name in ipairs { "name", "editable", "train", "evaluate", "metric", "direction" } do
-    if spec[name] == nil then return nil, "field '" .. name .. "' is missing" end
-  end
-  if not spec.name:match("^[%w_.-]+$") then return nil, "field 'name' may hold letters, digits, '_', '-' and '.' only" end
   return true
 end
 
-local function read_limits(given)
+local function check_fields(spec)
+  local ok, message = check_each(spec, "")
+  if not ok then return nil, message end
+  for _, name in ipairs { "name", "editable", "train", "evaluate", "metric", "direction" } do
+    if spec[name] == nil then return nil, "field '" .. name .. "' is missing" end
+  end
+  if not spec.name:match("^[%w_-][%w_.-]*$") then
+    return nil, "field 'name' may hold letters, digits, '_', '-' and '.' only, and begins with none of '.'"
+  end
+  return true
+end
+
+local function read_limits(given, prefix)
   local out = {}
   for name, v in pairs(DEFAULTS) do out[name] = v end
   for name, v in pairs(given or {}) do
     local read = LIMITS[name]
-    if not read then return nil, "field 'limits' has an unknown name '" .. tostring(name) .. "'" end
+    if not read then return nil, "unknown field '" .. (prefix or "") .. "limits." .. tostring(name) .. "'" end
     local x, message = read(v)
-    if not x then return nil, "field 'limits." .. name .. "' " .. message end
+    if not x then return nil, "field '" .. (prefix or "") .. "limits." .. name .. "' " .. message end
     out[name] = x
   end
   return out
@@ -68,18 +97,34 @@ end
 ---Limits in seconds and bytes, the defaults for what is not given.
 M.limits = read_limits
 
-local function read_budget(given)
+local function read_budget(given, prefix)
   if not given then return nil end
   local n, out = 0, nil
   for name, v in pairs(given) do
     n = n + 1
-    if name ~= "wall" and name ~= "cpu" then return nil, "field 'budget' takes wall or cpu, not '" .. tostring(name) .. "'" end
+    if name ~= "wall" and name ~= "cpu" then return nil, "field '" .. prefix .. "budget' takes wall or cpu, not '" .. tostring(name) .. "'" end
     local x, message = units.seconds(v)
-    if not x or x <= 0 then return nil, "field 'budget." .. name .. "' " .. (message or "must be more than 0") end
+    if not x or x <= 0 then return nil, "field '" .. prefix .. "budget." .. name .. "' " .. (message or "must be more than 0") end
     out = { seconds = x, cpu = name == "cpu" }
   end
-  if n ~= 1 then return nil, "field 'budget' takes one of wall and cpu" end
+  if n ~= 1 then return nil, "field '" .. prefix .. "budget' takes one of wall and cpu" end
   return out
+end
+
+-- Every preset is checked, not only the one that is asked for.
+local function check_presets(presets)
+  for preset, p in pairs(presets or {}) do
+    local prefix = "presets." .. tostring(preset) .. "."
+    if type(preset) ~= "string" or type(p) ~= "table" then return nil, "field 'presets' must be a table of name = { fields }" end
+    for _, name in ipairs { "name", "presets", "reward" } do
+      if p[name] ~= nil then return nil, "field '" .. prefix .. name .. "' cannot differ between presets" end
+    end
+    local ok, message = check_each(p, prefix)
+    if ok then ok, message = read_limits(p.limits, prefix) end
+    if ok and p.budget then ok, message = read_budget(p.budget, prefix) end
+    if not ok then return nil, message end
+  end
+  return true
 end
 
 -- A preset's fields take the place of the environment's; limits one by one.
@@ -89,9 +134,7 @@ local function with_preset(spec, preset)
   if type(p) ~= "table" then return nil, "there is no preset '" .. preset .. "'" end
   local out = {}
   for name, v in pairs(spec) do out[name] = v end
-  for name, v in pairs(p) do
-    if FIELDS[name] and name ~= "name" and name ~= "presets" then out[name] = v end
-  end
+  for name, v in pairs(p) do out[name] = v end
   if p.limits and spec.limits then
     out.limits = {}
     for name, v in pairs(spec.limits) do out.limits[name] = v end
@@ -105,15 +148,15 @@ end
 ---@return table|nil env  the fields in the form the engine uses
 ---@return string? message
 function M.env(spec, preset)
-  local message, ok
+  local ok, message = check_fields(spec)
+  if ok then ok, message = check_presets(spec.presets) end
+  if not ok then return nil, message end
   spec, message = with_preset(spec, preset)
   if not spec then return nil, message end
-  ok, message = check_fields(spec)
-  if not ok then return nil, message end
   local limits, budget
   limits, message = read_limits(spec.limits)
   if not limits then return nil, message end
-  budget, message = read_budget(spec.budget)
+  budget, message = read_budget(spec.budget, "")
   if message then return nil, message end
   return {
     name = spec.name, editable = spec.editable, frozen = spec.frozen or {},

@@ -157,17 +157,31 @@ local function write_all(store, want, now)
   return ok, message, code
 end
 
--- The environment's files on disk, for the jobs to be bound to; the study's own copy.
+-- Large files are not copied: what the jobs see must still be what the study began with.
+local function check_big(env)
+  for path, big in pairs(env.big) do
+    local digest, message, code = fs.sha256_file(big.source)
+    if not digest then return nil, message, code end
+    if digest ~= big.digest then
+      return nil, big.source .. " (" .. path .. " of the environment) has changed since the study began; put it back, or begin anew with --new", "changed"
+    end
+  end
+  return true
+end
+
+-- The environment's files on disk, for the jobs to be bound to.  The study file is what
+-- counts: a copy that is not as it says is written again.
 local function extract(dir, env)
   for path, bytes in pairs(env.files) do
     local full = dir .. "/snapshot/" .. path
-    if not fs.exists(full) then
+    if fs.read(full) ~= bytes then
+      fs.remove(full)
       local ok, message, code = fs.mkdirs(full:match("^(.*)/"))
       if ok then ok, message, code = fs.write(full, bytes, 493) end       -- 0755: scripts may be run
       if not ok then return nil, message, code end
     end
   end
-  return true
+  return check_big(env)
 end
 
 ---Makes the folder and the file of a new study.

@@ -89,6 +89,16 @@ function M.each(list, fn, options)
   return step, nil, nil, p
 end
 
+-- Two tasks of which the first to finish counts: the other is cancelled, also when the
+-- caller itself is.
+local Race = {}
+function Race:__close()
+  for _, t in ipairs(self) do
+    if not t:done() then t:cancel() end
+  end
+  while self.group:next() do end
+end
+
 ---Calls fn(...) and gives up after a time: the call is cancelled.
 ---@param seconds number
 ---@param fn function
@@ -97,15 +107,10 @@ function M.timeout(seconds, fn, ...)
   local group = core.group()
   local work = group:spawn(function(...) return "done", fn(...) end, ...)
   local clock = group:spawn(function() core.sleep(seconds, "timeout") return "timeout" end)
+  local race <close> = setmetatable({ work, clock, group = group }, Race)
   local function finish(_, ok, what, ...)
-    if ok and what == "timeout" then
-      work:cancel()
-      group:next()
-      return nil, "timeout", "timeout"
-    end
-    clock:cancel()
-    group:next()
     if not ok then error(what, 0) end
+    if what == "timeout" then return nil, "timeout", "timeout" end
     return ...
   end
   return finish(group:next())

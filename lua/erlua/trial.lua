@@ -63,7 +63,7 @@ local function read_metrics(result)
   local text = result.metrics or ""
   if text == "" then return nil, "the evaluation wrote no metrics" end
   local metrics, message = json.decode(text)
-  if type(metrics) ~= "table" or #metrics > 0 then
+  if type(metrics) ~= "table" or not text:match("^%s*{") then
     return nil, "the metrics file is not one JSON object" .. (message and ": " .. message or "")
   end
   return metrics
@@ -75,7 +75,7 @@ local function train(room, t)
   local outcome, reason = failure(result, room.env.budget ~= nil)
   if outcome then return outcome, reason end
   if result.artifact and result.artifact.bad then
-    return "tampered", "the artifact folder holds '" .. result.artifact.bad .. "', which is neither a file nor a folder"
+    return "tampered", "the artifact folder may hold plain files and folders only: " .. result.artifact.bad
   end
 end
 

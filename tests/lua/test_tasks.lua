@@ -290,7 +290,7 @@ t.test("a handler that replaces the error does not take the cancel back", functi
       erlua.sleep(60)
     end)
     note(select(2, pcall(erlua.sleep, 0.001)))
-    note(select(2, coroutine.resume(coroutine.create(function()
+    note(select(2, pcall(coroutine.wrap(function()
       local a <close> = setmetatable({}, { __close = function() error("again", 0) end })
       erlua.sleep(60)
     end))))

@@ -90,12 +90,16 @@ static inline void ended(void *ud, const er_job_result *r) {
   e->r = r;
 }
 
+static inline void rig_tick(void *ud) { (void)ud; }
+
 static inline void rig_until_ended(rig *g, const ending *e) {
   double began = er_clock_mono();
+  er_timer *tick = er_timer_start(g->loop, 1, 1, rig_tick, NULL);   /* so that the loop cannot wait for ever */
   while (e->calls == 0) {
     if (er_clock_mono() - began > 60) fail_msg("the job did not end within a minute");
     er_loop_turn(g->loop, true);
   }
+  er_timer_stop(tick);
 }
 
 /* Turns the loop until the file is there (and not empty). */
@@ -117,6 +121,7 @@ static inline er_job_spec rig_spec(rig *g, const char *const *argv) {
   s.dir = rig_folder(g);
   s.argv = argv;
   s.env = no_env;
+  s.limits.wall_s = 30;                /* a test that goes wrong ends as well */
   return s;
 }
 

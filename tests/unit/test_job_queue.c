@@ -301,6 +301,7 @@ static void the_longest_time_left_is_known(void **state) {
   left = er_jobs_longest_left(g.js);
   assert_true(left > 50 && left <= 105);
   s = rig_spec(&g, SH("sleep 1301.5"));
+  s.limits.wall_s = 0;
   b.job = er_job_queue(g.js, &s, NULL, ended, &b);
   assert_true(er_jobs_longest_left(g.js) == -1);      /* this one has no limit */
   er_job_cancel(a.job);

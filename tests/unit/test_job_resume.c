@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "job_rig.h"
@@ -230,6 +232,28 @@ static void a_killed_supervisor_takes_its_command_along(void **state) {
   er_job_free(e.job);
 }
 
+static void a_killed_supervisor_leaves_nothing_of_its_session(void **state) {
+  er_job_spec s = rig_spec(&g, SH("sleep 1204.5 & echo x > up; sleep 1204.5"));
+  ending e = {0};
+  int round;
+  (void)state;
+  e.job = er_job_queue(g.js, &s, NULL, ended, &e);
+  for (round = 0; round < 2; round++) {
+    char *up = rig_path(&g, "work/up");
+    er_buf claim;
+    rig_until_file(&g, "work/up");
+    unlink(up);
+    er_free(up);
+    claim = rig_read(&g, "claim");
+    kill(atoi(er_buf_cstr(&claim)), SIGKILL);
+    er_buf_free(&claim);
+  }
+  rig_until_ended(&g, &e);
+  assert_int_equal(e.r->ended, ER_ENDED_LOST);
+  assert_true(soon_gone("1204.5"));
+  er_job_free(e.job);
+}
+
 static int write_one(void *ud, const er_job_spec *spec, er_err *err) {
   char *path = er_path_join(spec->dir, "work/given");
   int rc = er_file_write(path, "x", 1, 0600, err);
@@ -369,6 +393,33 @@ static void a_stranger_can_cancel_by_the_folder(void **state) {
   er_job_free(e.job);
 }
 
+/* On a file system of its own, in mounts of its own, in a process of its own. */
+static void full_disk_in_child(void) {
+  er_job_spec s;
+  ending e;
+  if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+      mount("none", g.root, "tmpfs", 0, "size=1m") < 0) _exit(77);
+  s = rig_spec(&g, SH("echo x; cat /dev/zero > fill; cat /dev/zero; exit 3"));
+  s.limits.output = 200000;
+  s.metrics = true;
+  rig_run(&g, &s, &e);
+  _exit(e.r->ended == ER_ENDED_FLOOD && e.r->starts == 1 ? 0 : 1);
+}
+
+static void a_full_disk_does_not_take_the_result(void **state) {
+  pid_t pid = fork();
+  int status;
+  (void)state;
+  if (pid == 0) full_disk_in_child();
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    print_message("skipped: a small file system can only be mounted by root\n");
+    skip();
+  }
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_rig, close_rig)
   const struct CMUnitTest tests[] = {
@@ -383,6 +434,7 @@ int main(void) {
     T(a_result_that_is_a_link_or_a_pipe_is_not_read), T(metrics_put_in_place_of_the_file_are_not_read),
     T(a_result_survives_a_job_that_removes_it), T(a_folder_that_cannot_be_written_is_a_failed_launch),
     T(a_stranger_can_cancel_by_the_folder),
+    T(a_killed_supervisor_leaves_nothing_of_its_session), T(a_full_disk_does_not_take_the_result),
   };
   return cmocka_run_group_tests_name("job: resume", tests, NULL, NULL);
 }

@@ -341,9 +341,14 @@ static void conclude(run *r, sv_outcome *out) {
   out->peak = peak > 0 ? peak : r->peak;
   last_look(r, out->cpu);
   tell_own_end(r, out);
-  if (r->verdict == NULL) return;
-  out->ended = r->verdict;
-  snprintf(out->reason, sizeof out->reason, "%s", r->reason);
+  if (r->verdict != NULL) {
+    out->ended = r->verdict;
+    snprintf(out->reason, sizeof out->reason, "%s", r->reason);
+  }
+  if (out->survivors) {
+    size_t n = strlen(out->reason);
+    snprintf(out->reason + n, sizeof out->reason - n, "; some of its processes could not be ended");
+  }
 }
 
 static bool start(run *r) {

@@ -18,9 +18,9 @@ local SMALL_STEP = 1.2           -- the largest when exploiting; most are smalle
 local CROSS_SHARE = 0.45         -- of exploiting ideas that take over changes of a second parent
 local CROSS_ONLY_SHARE = 0.5     -- of those, the ones that change nothing else
 local UNDO_SHARE = 0.05          -- of exploiting ideas that drop a change
-local FURTHER_SHARE = tonumber(os.getenv"FURTHER" or 0.6)        -- of edits that go on where the parent's went
-local MORE_SHARE = tonumber(os.getenv"MORE" or 0.3)           -- of exploiting ideas that go on after an edit with another
-local CROWD = tonumber(os.getenv"TOUR" or 4)                  -- parents for each that a tournament draws
+local FURTHER_SHARE = 0.6        -- of edits that go on where the parent's went
+local MORE_SHARE = 0.3           -- of exploiting ideas that go on after an edit with another
+local CROWD = 4                  -- parents for each that a tournament draws
 
 ---@param opt table files = {path = bytes} (pristine), region = string|nil, random = {int(n), unit(), normal()}
 ---@return table mutator

@@ -38,21 +38,22 @@ function M.split(text)
   return lines
 end
 
--- The words of a marker line, if that is what `line` is.
-local function marker_of(line, region)
-  local words = line:match("^[%s%-#/%*;%%!<>]*(.-)[%s%-#/%*;%%!<>]*$")
-  if words == region .. "-START" then return "start" end
-  if words == region .. "-END" then return "end" end
+local SIGNS = "^[%s#/%*%-;%%!<>{}()%[%]=|]*$"      -- what may stand around a marker, as for any patch
+
+local function is_marker(line, name)
+  local first, last = line:find(name, 1, true)
+  return first ~= nil and line:sub(1, first - 1):gsub("^\xEF\xBB\xBF", ""):find(SIGNS) ~= nil
+    and line:find(SIGNS, last + 1) ~= nil
 end
 
 -- true for every line that may be edited; nil when all may.
 local function editable_lines(lines, region)
-  if not region then return nil end
+  if not region or region == "" then return nil end
   local open, within = {}, false
   for i, line in ipairs(lines) do
-    local marker = line:find(region, 1, true) and marker_of(line, region)
-    if marker then within = marker == "start" end
-    open[i] = within and not marker
+    if is_marker(line, region .. "-END") then within = false end
+    open[i] = within
+    if is_marker(line, region .. "-START") then within = true end
   end
   return open
 end

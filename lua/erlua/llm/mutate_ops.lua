@@ -7,7 +7,7 @@ local M = {}
 
 local DIGITS = "%.5g"
 local LARGEST = 1e15             -- a number beyond this is no useful edit
-local CONFIG_SHARE = tonumber(os.getenv"CONF") or 0.5         -- of number edits, when the file has a `config` table
+local CONFIG_SHARE = 0.5         -- of number edits, when the file has a `config` table
 local LINE_DRAWS = 20            -- for a line where a statement begins
 local INDEX_SHARE = 0.1          -- of draws of an index such as t[1] that stand
 
@@ -118,7 +118,7 @@ function M.further(view, before, hunks, random)
   local old, new, token = table.unpack(pick(moved, random))
   local ratio = tonumber(new) / tonumber(old)
   if not (ratio > 0 and ratio < math.huge) then return nil end
-  local value = tonumber(new) * ratio ^ math.abs((tonumber(os.getenv"EXP") or 0.7) * random:normal())
+  local value = tonumber(new) * ratio ^ math.abs(random:normal())
   local text = as_text(value, math.type(tonumber(new)))
   if not text or text == new then return nil end
   local lines, after = put(view, { line = at, token = token }, text)
