@@ -73,6 +73,16 @@ er_claim er_folder_claim(const char *dir, pid_t *pid, char *gpus, size_t size) {
   return held ? ER_CLAIM_HELD : ER_CLAIM_FREE;
 }
 
+bool er_folder_guard(const char *dir, int *out) {
+  char *path = er_asprintf("%s/claim", dir);
+  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+  er_free(path);
+  if (held) close(fd);
+  else *out = fd;
+  return !held;
+}
+
 int er_folder_starts(const char *dir, double *last) {
   er_buf text = {0};
   int n = 0;

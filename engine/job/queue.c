@@ -146,13 +146,20 @@ static int empty_folder(const er_job *j, er_err *err) {
   return rc;
 }
 
+/* A supervisor of an engine that died between spawn and claim may come yet: it must
+ * not claim a folder that is being filled. */
 static void begin(er_job *j) {
   er_err err = {{0}, {0}};
-  int rc = 0;
+  int rc = 0, guard = -1;
   er_job_run(j);
+  if (j->again && !er_folder_guard(j->spec.dir, &guard)) {
+    er_job_look(j);
+    return;
+  }
   if (j->again) rc = empty_folder(j, &err);
   if (rc == 0 && j->prepare != NULL) rc = j->prepare(j->ud, &j->spec, &err);
   j->attempts++;
+  if (guard >= 0) close(guard);
   if (rc == 0) rc = j->jobs->launcher->start(j, &err);
   if (rc < 0) er_job_end(j, ER_ENDED_LAUNCH, "%s", err.msg);
 }

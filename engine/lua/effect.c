@@ -165,7 +165,7 @@ void er_effects_settle(er_host *h) {
 }
 
 void er_effects_start(er_host *h) {
-  if (h->mode == ER_JOURNAL_REPLAY || h->leaving || h->fatal || h->exiting || h->start_first == NULL) return;
+  if (h->mode == ER_JOURNAL_REPLAY || h->leaving || h->fatal || h->exiting) return;
   if (h->store != NULL && er_store_dirty(h->store) && commit_done(h, NULL) < 0) return;   /* what led to it comes first */
   remove_folders(h);
   while (h->start_first != NULL) {

@@ -210,6 +210,7 @@ bool er_host_turn(er_host *h, bool wait) {
   if (h->mode == ER_JOURNAL_REPLAY) return true;        /* a study was opened in this turn */
   if (h->ready_first != NULL && !h->leaving) return true;
   er_effects_start(h);
+  if (h->on_jobs != NULL) h->on_jobs(h);
   if (h->done_first != NULL) wait = false;
   more = er_loop_turn(h->loop, wait);
   if (h->on_jobs != NULL) h->on_jobs(h);

@@ -34,7 +34,7 @@ typedef struct job_op {
   size_t n_strings;
   work_file *work;
   size_t n_work;
-  bool inspect, ended, orphan;
+  bool inspect, ended, orphan, unwanted;
   er_job_bind *binds;
   size_t curve_read, curve_lines;
   struct job_op *next_live;
@@ -100,7 +100,6 @@ static int prepare(void *ud, const er_job_spec *spec, er_err *err) {
   job_op *o = ud;
   char *work = er_path_join(spec->dir, "work"), *out = er_path_join(spec->dir, "out");
   int rc;
-  er_remove_tree(spec->dir, NULL);              /* what a start that never came left behind */
   rc = make_closed(spec->dir, err);
   if (rc == 0) rc = er_mkdirs(work, 0755, err);
   if (rc == 0 && spec->artifact == NULL) rc = er_mkdirs(out, 0755, err);
@@ -281,12 +280,21 @@ static void job_done(void *ud, const er_job_result *r) {
   o->ended = true;
 }
 
+/* Not before the cancel is in the file: a resumed strategy might not ask for it. */
+static void end_unwanted(job_op *o) {
+  er_host *h = o->op.host;
+  if (!o->unwanted || o->ended || (h->store != NULL && er_store_dirty(h->store))) return;
+  o->unwanted = false;
+  er_job_cancel(o->job);
+}
+
 /* Each turn of the loop: curves once a second, and jobs that have ended. */
 static void harvest(er_host *h) {
   job_room *room = room_of(h);
   job_op *o, *next;
   for (o = room->live; o != NULL; o = next) {
     next = o->next_live;
+    end_unwanted(o);
     if (!o->ended) continue;
     unlive(h, o);
     er_job_free(o->job);
@@ -317,7 +325,7 @@ static void job_start(er_op *op) {
   o->next_live = room->live;
   room->live = o;
   er_fault("job.before_spawn");
-  if (h->resumed && er_path_exists(o->spec.dir)) o->job = er_job_resume(h->jobs, &o->spec, prepare, job_done, o);
+  if (er_path_exists(o->spec.dir)) o->job = er_job_resume(h->jobs, &o->spec, prepare, job_done, o);
   else o->job = er_job_queue(h->jobs, &o->spec, prepare, job_done, o);
   er_fault("job.after_spawn");
 }
@@ -327,6 +335,7 @@ void er_jobs_drop_all(er_host *h) {
   while (room->live != NULL) {
     job_op *o = room->live;
     room->live = o->next_live;
+    end_unwanted(o);
     if (o->job != NULL) er_job_free(o->job);
     o->job = NULL;
     if (!o->orphan) continue;                   /* its task frees it */
@@ -339,9 +348,8 @@ void er_jobs_drop_all(er_host *h) {
 static void job_abort(er_op *op) {
   job_op *o = (job_op *)op;
   if (o->job == NULL) return;
-  o->orphan = true;
+  o->orphan = o->unwanted = true;
   op->keep = true;
-  er_job_cancel(o->job);
 }
 
 static void job_free(er_op *op) { free_op((job_op *)op); }

@@ -2,7 +2,7 @@
 return {
   name     = "python_env",
   editable = { "train.py" }, region = "EVOLVE-BLOCK",
-  frozen   = { "features.py", "evaluate.py", "train.csv" },
+  frozen   = { "evaluate.py", "train.csv" },
   data     = { "test.csv" },
   train    = { "python3", "-I", "train.py" },
   evaluate = { "python3", "-I", "evaluate.py" },

@@ -10,6 +10,7 @@ local M = {}
 -- Those without a default stay nil until given.  `meta` names the value in --help.
 local COMMON = {
   { name = "env", type = "string", meta = "NAME|DIR", help = "environment to improve" },
+  { name = "preset", type = "string", meta = "NAME", help = "variant of the environment, from its env.lua" },
   { name = "model", type = "string", meta = "SPEC", default = "builtin:mutate", help = "who has the ideas" },
   { name = "epochs", type = "integer", min = 1, default = 10, help = "rounds of the search" },
   { name = "batch", type = "integer", min = 1, default = 20, help = "ideas in a round" },

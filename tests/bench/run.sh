@@ -39,7 +39,7 @@ echo "== trials of two shell one-liners, 2 slots, $trials trials"
 echo "tmpfs:      $(trial --study "$out/a")"
 echo "no sandbox: $(trial --study "$out/b" --no-sandbox)"
 echo "disk:       $(trial --study "$disk/a")"
-echo "erlua both: $(trial --study "$out/c" --env tests/bench/erlua_env)"
+echo "erlua both: $(trial --study "$out/c" --preset erlua)"
 
 if [ -n "${LONG:-}" ]; then
   echo "== 5,000 trials"

@@ -3,7 +3,7 @@
 local host = require("erlua.core.host")
 local clock = require("erlua.core.task").clock
 
-local opt = erlua.options { env = "tests/bench/stubborn_env", slots = 1 }
+local opt = erlua.options { env = "tests/bench/env", preset = "stubborn", slots = 1 }
 local study = erlua.study(opt)
 local ideas = study:propose { n = 1 }
 local began = clock()

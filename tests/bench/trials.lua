@@ -4,7 +4,7 @@
 local host = require("erlua.core.host")
 local clock = require("erlua.core.task").clock
 
-local opt = erlua.options { env = "tests/bench/shell_env", epochs = 5, batch = 40 }
+local opt = erlua.options { env = "tests/bench/env", epochs = 5, batch = 40 }
 local began = clock()
 local study = erlua.study(opt)
 study:baseline()

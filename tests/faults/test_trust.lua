@@ -5,12 +5,13 @@
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
 local rig = dofile(t.source .. "/tests/lib/rig.lua")
 
--- Runs the script as the training of a baseline; the honest answer is 1.
+-- Runs the script as the training of a baseline; the honest answer is 1, and what the
+-- script says is in the job's log.
 local function attack(script, opts)
   opts = opts or {}
   rig.needs_sandbox(t)
-  return rig.study(t, { env = rig.env("echo 1 > \"$ERLUA_OUT/answer\"\n" .. script, opts.fields, opts.files), environ = opts.environ,
-    dir = opts.dir, args = opts.args })
+  script = "exec 1>&2\necho 1 > \"$ERLUA_OUT/answer\"\n" .. script .. "\nexit 0\n"
+  return rig.study(t, { env = rig.env(script, opts.fields, opts.files), environ = opts.environ, dir = opts.dir, args = opts.args })
 end
 
 local function is_root() return t.run({ "id", "-u" }).out == "0\n" end
@@ -155,20 +156,22 @@ t.test("a job makes no device files", function()
 end)
 
 t.test("the artifact folder itself cannot be replaced by a link", function()
-  t.match(honest(attack("rm -r $ERLUA_OUT; mv $ERLUA_OUT /tmp/x; ln -sfn /erlua/data $ERLUA_OUT; rm -f $ERLUA_OUT/data; echo 1 > $ERLUA_OUT/answer")), "busy")
+  t.match(honest(attack("rm -r $ERLUA_OUT; mv $ERLUA_OUT /tmp/x; ln -sfn /erlua/data $ERLUA_OUT; rm -f $ERLUA_OUT/data; echo 1 > $ERLUA_OUT/answer")),
+    "cannot remove '/erlua/out'")
 end)
 
 -- ---- what a job can read --------------------------------------------------------------------
 
 t.test("training and check do not see the data of the evaluation", function()
-  local look = "for f in hidden.txt /erlua/data /erlua/data/hidden.txt; do cat $f && echo \"read $f\"; done; "
-    .. "grep -rs 'the hidden answer' /work /erlua /tmp /var /home /mnt && echo 'found it'; test -n \"$ERLUA_DATA\" && echo 'it is told where'; echo looked\n"
+  local look = "for f in hidden.txt /erlua/data /erlua/data/hidden.txt; do cat $f && echo \"got $f\"; done; "
+    .. "grep -rqs 'the hidden answer$' /work /erlua /tmp /var /home /mnt && echo 'found it'; test -n \"$ERLUA_DATA\" && echo 'it is told where'; echo looked >&2\n"
   local r = attack(look, { fields = { check = '{ "sh", "check.sh" }' }, files = { ["check.sh"] = look,
-    ["evaluate.sh"] = "grep -q 'the hidden answer' $ERLUA_DATA/hidden.txt && echo '{\"score\":1}' > $ERLUA_METRICS\n" } })
+    ["evaluate.sh"] = "grep -rqs 'the hidden answer$' /erlua && grep -q 'the hidden answer' $ERLUA_DATA/hidden.txt && echo '{\"score\":1}' > $ERLUA_METRICS\n" } })
   honest(r)
   for _, stage in ipairs { "check", "train" } do
     t.match(r.baseline.jobs[stage].log, "No such file")
-    t.no_match(r.baseline.jobs[stage].log, "read |found it|it is told")
+    for _, got in ipairs { "got ", "found it", "it is told" } do t.no_match(r.baseline.jobs[stage].log, "\n" .. got) end
+    t.match(r.baseline.jobs[stage].log, "\nlooked\n")
   end
 end)
 
@@ -179,20 +182,21 @@ t.test("secrets of the machine, home folders and other studies cannot be read", 
   local r = attack(script, { dir = dir })
   t.match(honest(r), "No such file")
   t.no_match(r.baseline.jobs.train.log, "there:")
-  t.match(t.run({ "sh", "-c", script }).out, "there: " .. other:gsub("%p", "%%%0") .. "/study/study.db\nthere: ")  -- the attack as such works
+  local outside = t.run({ "sh", "-c", script }).out                              -- the attack as such works
+  for _, path in ipairs { other .. "/study/study.db", dir .. "/study", dir .. "/drive.lua" } do
+    t.ok(outside:find("there: " .. path .. "\n", 1, true), path)
+  end
 end)
 
 t.test("the engine's environment and processes are out of reach", function()
   local r = attack([[
     cat /proc/*/environ | tr '\0' '\n' | grep 'a key of the provider' && echo "read it"
     ls /proc/1/root/etc/shadow && echo "through /proc/1/root"
-    tr '\0' ' ' < /proc/1/cmdline; ls -d /proc/[0-9]* | wc -l
-    perl -e 'for my $p (1..3) { print "ptrace $p: ", syscall(101, 16, $p, 0, 0) == 0 ? "attached" : "no", "\n" if $p != $$ && !kill(0, $p) }'
-    kill -9 -1; kill -9 ]] .. "$PPID 1; echo survived; env | sort", { environ = { SOME_API_KEY = "a key of the provider" } })
-  local log = r.baseline.jobs.train.log
-  t.eq(r.err:find("a key of the provider", 1, true), nil)
-  t.no_match(log, "read it|through /proc|attached|API_KEY")
-  t.ok(r.baseline.outcome, "the engine and its study live on")
+    echo "processes: $(ls -d /proc/[0-9]* | wc -l)"; ls -l /proc/1/fd /proc/1/cwd
+    kill -9 1 $PPID; env | sort; echo survived]], { environ = { SOME_API_KEY = "a key of the provider" } })
+  local log = honest(r)
+  for _, got in ipairs { "read it", "through /proc", "API_KEY", "drive%.lua" } do t.no_match(log, got) end
+  t.match(log, "processes: %d\n.*survived\n$")
 end)
 
 t.test("nothing of the engine's environment is in the study's files", function()
@@ -250,20 +254,20 @@ t.test("the frozen files, their snapshot and the running erlua cannot be written
   rig.needs_sandbox(t)
   local dir = t.tmpdir()
   local r = attack(([[
-    for f in evaluate.sh env.lua /erlua/bin/erlua /erlua/lua/erlua/env.lua /usr/bin/env /bin/sh /etc/passwd %s/study/snapshot/evaluate.sh %s/study/study.db; do
+    for f in evaluate.sh env.lua /erlua/bin/erlua /usr/bin/env /bin/sh /etc/passwd; do
       (echo 'echo "{\"score\":999}" > $ERLUA_METRICS' > $f) && echo "wrote $f"
-      chmod 777 $f && echo "chmod $f"; rm -f $f && ! test -e $f && echo "removed $f"
+      chmod 777 $f && echo "changed $f"; rm -f $f && ! test -e $f && echo "removed $f"
       mv -f idea.sh $f && echo "moved over $f"; ln -f $f $ERLUA_OUT/x && echo "linked $f"; truncate -s 0 $f && echo "cut $f"
       test -e idea.sh || echo "" > idea.sh
-    done 2>&1 | grep -v 'No such file'
+    done 2> /dev/null
+    for f in study.db snapshot/evaluate.sh; do echo x 2> /dev/null > %s/study/$f && echo "wrote $f"; done
     for d in / /erlua /erlua/bin /dev /etc /usr; do (echo x > $d/x) 2>&1 && echo "wrote $d/x"; done
     mount -o remount,rw /work/evaluate.sh; umount -l /work/evaluate.sh; umount /work
-    perl -e 'print "unshare: ", syscall(272, 0x10000000) == 0 ? "yes" : "no", "\n"']]):format(dir, dir), { dir = dir })
+    perl -e 'print "unshare: ", syscall(272, 0x10000000) == 0 ? "yes" : "no", "\n"']]):format(dir), { dir = dir })
   local log = honest(r)
-  t.no_match(log, "wrote |chmod |removed |moved over |linked |cut |unshare: yes")
-  t.match(log, "unshare: no")
+  for _, got in ipairs { "wrote ", "changed ", "removed ", "moved over ", "linked ", "cut " } do t.no_match(log, "\n" .. got) end
+  t.match(log, "unshare: no\n")
   t.match(t.read(dir .. "/study/snapshot/evaluate.sh"), "^answer=")
-  t.eq(t.run({ "sh", "-c", "sha256sum < " .. t.erlua }).out, t.run({ "sh", "-c", "sha256sum < " .. t.erlua }).out)
 end)
 
 t.test("settings of the kernel cannot be changed, also when erlua runs as root", function()
@@ -287,8 +291,8 @@ end)
 
 t.test("what a job leaves in its folders is closed to other users of the machine", function()
   local r = attack("chmod 777 . $ERLUA_OUT; stat -c %a .")
-  honest(r)
-  t.eq(t.run({ "stat", "-c", "%a", r.dir .. "/study/artifacts" }).out, "700\n")
+  t.eq(honest(r), "777\n")
+  t.eq(t.run({ "stat", "-c", "%a", r.dir .. "/study/jobs", r.dir .. "/study/artifacts" }).out, "700\n700\n")
 end)
 
 t.test("the room in /tmp and /dev/shm has an end, and everything else is closed", function()
@@ -335,8 +339,10 @@ for what, extra in pairs { ["without bubblewrap"] = {}, ["with a bubblewrap that
 end
 
 t.test("without a sandbox the artifact folder is not followed when it became a link", function()
-  local r = rig.study(t, { env = rig.env("rmdir $ERLUA_OUT; ln -s /etc $ERLUA_OUT\n"), args = { "--no-sandbox" } })
-  t.eq({ r.baseline.outcome, r.baseline.stage }, { "tampered", "train" }, r.err)
+  local dir = t.tmpdir()
+  t.write(dir .. "/elsewhere/answer", "999\n")
+  local r = rig.study(t, { env = rig.env("rmdir $ERLUA_OUT; ln -s " .. dir .. "/elsewhere $ERLUA_OUT\n"), args = { "--no-sandbox" } })
+  t.eq({ r.baseline.outcome, r.baseline.stage, r.baseline.reward }, { "tampered", "train" }, r.err)
 end)
 
 return t
