@@ -88,16 +88,35 @@ static void add_system(er_words *w) {
   }
 }
 
-/* Names and places that programs look up; nothing here is a secret. */
+/* A link to what /usr holds anyway, else the file itself: each bind makes every
+ * start 0.1 ms slower, a link does not. */
+static void add_etc_file(er_words *w, const char *in_usr, const char *path) {
+  if (!er_path_exists(in_usr)) {
+    if (er_path_exists(path)) bind_to(w, "--ro-bind", path, path);
+    return;
+  }
+  er_words_add(w, "--symlink");
+  er_words_add(w, in_usr);
+  er_words_add(w, path);
+}
+
+/* What programs look up: where libraries lie, which of several commands is meant,
+ * that there are users, and what time it is.  Without a network, no certificates. */
 static void add_etc(er_words *w) {
-  static const char *const files[] = {
-    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf",
-    "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime", "/etc/timezone", "/etc/locale.conf",
-    "/etc/locale.alias", "/etc/default/locale", "/etc/alternatives"
-  };
-  size_t i;
-  for (i = 0; i < sizeof files / sizeof *files; i++)
-    if (er_path_exists(files[i])) bind_to(w, "--ro-bind", files[i], files[i]);
+  char zone[256];
+  ssize_t n = readlink("/etc/localtime", zone, sizeof zone - 1);
+  add_etc_file(w, "", "/etc/ld.so.cache");
+  add_etc_file(w, "", "/etc/alternatives");
+  add_etc_file(w, "/usr/share/base-passwd/passwd.master", "/etc/passwd");
+  add_etc_file(w, "/usr/share/base-passwd/group.master", "/etc/group");
+  zone[n > 0 ? n : 0] = '\0';
+  if (strncmp(zone, "/usr/", 5) != 0) {
+    add_etc_file(w, "", "/etc/localtime");
+  } else {
+    er_words_add(w, "--symlink");
+    er_words_fmt(w, "%s", zone);
+    er_words_add(w, "/etc/localtime");
+  }
 }
 
 /* As root without user namespaces bwrap still works, and the job is root without capabilities. */

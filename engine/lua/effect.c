@@ -304,6 +304,7 @@ bool er_replay_step(er_host *h) {
   op = pending(h, &row);
   if (op == NULL) {
     if (!was_cancelled(h, &row) && !is_expiry(&row)) lost_place(h, &row);
+    else if (h->offline && er_journal_add(h->store, &row, &err) < 0) er_host_fatal(h, &err);
     return !h->fatal;
   }
   unlink_start(h, op);

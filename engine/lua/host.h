@@ -109,6 +109,8 @@ struct er_host {
   er_store *source;              /* where replay reads: store, or another file offline */
   int lock_fd;
   er_jobs *jobs;
+  struct er_job_op *live_jobs;   /* that run or have just ended */
+  int job_news;                  /* how many of them want a look */
   er_journal_mode mode;
   bool offline, resumed;         /* erlua replay; the study was there before */
   int64_t ord, next_ord;         /* last wake delivered; next to give */

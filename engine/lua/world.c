@@ -12,7 +12,11 @@
 #include "lua/host.h"
 #include "lua/json.h"
 
-static bool strict(lua_State *L) { return er_host_of(L)->mode != ER_JOURNAL_OFF; }
+/* What erlua.once runs may do anything: it does not run again. */
+static bool strict(lua_State *L) {
+  er_host *h = er_host_of(L);
+  return h->mode != ER_JOURNAL_OFF && !(h->current != NULL && h->current->quiet);
+}
 
 /* Calls the stock function (upvalue 1) with all arguments. */
 ER_LJMP static int stock(lua_State *L) {

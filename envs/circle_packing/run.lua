@@ -1,7 +1,7 @@
 -- run.lua - frozen: runs pack.lua with a bounded number of steps and leaves its circles in $ERLUA_OUT/circles.json.
 -- pack.lua gets no clock, no files and no chance: what it returns depends on its text alone, on every machine.
 
-local STEPS = 12e6                        -- VM instructions; about a tenth of a second
+local STEPS = 12000000                    -- VM instructions; about a tenth of a second
 local CURVE_POINTS = 1000
 
 local function fail(message)

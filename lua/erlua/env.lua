@@ -200,8 +200,17 @@ function Env:score(metrics)
   return r + 0.0
 end
 
----See env_run.lua.
+---All files that a job of an idea may see, with its changes: for erlua.job's `files`.
+---@param changes? table<string, string|false>  from erlua.patch.apply
+---@return table<string, string> files  path -> bytes
 function Env:workspace(changes) return require("erlua.env_run").workspace(self, changes) end
+
+---Runs the frozen evaluation on the folder that a training job left, as a job of its own.
+---@param artifact string
+---@param changes? table<string, string|false>
+---@return table|nil metrics
+---@return number|string reward  or why there is none
+---@return string|table code  "bad_metric", "crash", …; on success the job's result
 function Env:evaluate(artifact, changes) return require("erlua.env_run").evaluate(self, artifact, changes) end
 
 function Env:__tostring()

@@ -32,7 +32,8 @@ function M.propose(study, request)
   end)
 end
 
--- The rows of an idea and of its trial, which it is one with.
+---Writes the rows of an idea and of its trial, which it is one with.
+---@param idea erlua.idea  with its number and epoch
 function M.put(idea)
   local tick = core.tick()
   core.put("ideas", { id = idea.id, epoch = idea.epoch, prompt = idea.prompt, model = idea.model, text = idea.text,

@@ -18,7 +18,11 @@ local function script_name()
   return args[1] ~= "-e" and args[1] or nil
 end
 
--- Reads a script as main.c finds it: by its path, else below erlua's own lua/.
+---Reads a script as main.c finds it: by its path, else below erlua's own lua/.
+---@param name string
+---@return {name: string, base: string, source: string}|nil script
+---@return string? message
+---@return string? code
 function M.read_script(name)
   local source = fs.exists(name) and not fs.is_dir(name) and fs.read(name) or fs.own("lua/" .. name)
   if not source then return nil, "there is no script '" .. name .. "' here, nor in erlua's own lua/", "ENOENT" end

@@ -15,6 +15,9 @@ local function total_of(opt)
   return declared.epochs and declared.batch and opt.epochs * opt.batch or nil
 end
 
+---The first line, and the counters of all later ones.
+---@param study erlua.study
+---@param resumed boolean
 function M.begin(study, resumed)
   local s = progress.new { total = total_of(study.opt), slots = study.slots, now = clock() }
   s.epochs = study.opt.epochs
@@ -33,8 +36,12 @@ local function show(study, now)
   else host.progress(progress.plain(s:stats(now))) end
 end
 
+---A new epoch has begun.
 function M.epoch(study, epoch) study.progress.epoch = epoch end
 
+---A trial has ended; shows the line if the last one is old enough.
+---@param study erlua.study
+---@param trial erlua.trial
 function M.add(study, trial)
   local replaying = host.replaying()
   study.progress:add(trial, replaying)
@@ -43,6 +50,8 @@ function M.add(study, trial)
   if now - study.shown >= (host.terminal(2) and TERMINAL or PLAIN) then show(study, now) end
 end
 
+---Takes the line away before the report; without a terminal the last state is printed.
+---@param study erlua.study
 function M.finish(study)
   if study.quiet then return end
   host.status("")

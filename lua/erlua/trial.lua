@@ -23,7 +23,7 @@ local REFUSED = { no_change_found = "no_idea", no_op = "no_change" }
 
 -- The files as the idea wants them, and the difference as it is kept.
 local function apply(env, idea)
-  if idea.prompt == "baseline" then return {}, "" end
+  if idea.prompt == "baseline" then return {}, "", 0, 0 end
   if idea.reply == "" then return nil, "no_idea", idea.text end
   local changes, message, code = patch.apply(env.patch_files, env.rules, idea.reply)
   if not changes then return nil, REFUSED[code] or "refused", message end
@@ -38,7 +38,7 @@ end
 -- How a job ended that did not end well.
 local ENDED = {
   timeout = "timeout", cpu = "timeout", oom = "oom", disk = "disk", flood = "flood", processes = "crash",
-  launch = "launch_failed", lost = "lost", signal = "crash",
+  launch = "launch_failed", lost = "lost", cancelled = "lost", signal = "crash",
 }
 
 local function last_line(log)
@@ -114,11 +114,10 @@ local function run_stages(room, t)
   return "ok", ""
 end
 
-local function put_patch(t, diff)
+local function put_patch(t, changes, diff, added, removed)
+  local files = 0
+  for _ in pairs(changes) do files = files + 1 end
   t.patch = fs.sha256(diff)
-  local _, files = diff:gsub("\n%+%+%+ ", "")
-  local _, added = diff:gsub("\n%+[^+]", "")
-  local _, removed = diff:gsub("\n%-[^-]", "")
   core.put("patches", { digest = t.patch, diff = diff, files = files, added = added, removed = removed })
 end
 
@@ -135,13 +134,13 @@ end
 function Room:run(idea)
   local t = { id = idea.id, epoch = idea.epoch, idea = idea.text, prompt = idea.prompt, parents = idea.parents,
     stage = "patch", wall_s = 0.0, jobs = {} }
-  local changes, diff, reason = apply(self.env, idea)
+  local changes, diff, reason, removed = apply(self.env, idea)      -- or nil, outcome, reason
   if not changes then
     t.outcome, t.reason = diff, reason
     if diff == "no_idea" then t.stage = "propose" end
     return finish(self, t)
   end
-  put_patch(t, diff)
+  put_patch(t, changes, diff, reason, removed)
   t.changes = changes
   t.outcome, t.reason = run_stages(self, t)
   if t.outcome ~= "ok" then t.reward = nil end

@@ -30,8 +30,8 @@ end
 -- Runs a frozen script as the engine would: status, stderr and the bytes of the metrics file (nil when there is none).
 local function run(script, folder, setting)
   local out, metrics, log = folder .. "/out", folder .. "/metrics", folder .. "/log"
-  local command = string.format("cd %s && ERLUA_OUT=%s ERLUA_METRICS=%s %s %s %s 2>%s", t.quote(setting or FOLDER),
-    t.quote(out), t.quote(metrics), "", t.quote(t.erlua), script, t.quote(log))
+  local command = string.format("cd %s && ERLUA_OUT=%s ERLUA_METRICS=%s %s %s 2>%s", t.quote(setting or FOLDER),
+    t.quote(out), t.quote(metrics), t.quote(t.erlua), script, t.quote(log))
   local _, _, status = os.execute(command)
   local file = io.open(metrics, "rb")
   local bytes = file and file:read("a")
@@ -78,7 +78,6 @@ t.test("blanks between the parts do not matter", function()
 end)
 
 t.test("an overlap of 1e-9 is refused with the circles and the size", function()
-  refused(changed(2, 0.75, 0.25, 0.25 - 1e-9 + 2e-9), "circle")
   refused(changed(1, 0.25 + 1e-9, 0.25, 0.25), "circles 1 and 2 overlap by 1e%-09")
 end)
 

@@ -11,6 +11,8 @@ Builtin.__index = Builtin
 
 local KEEP = 256               -- parents whose whole text is kept at hand
 
+---@param options {env: erlua.env}
+---@return table model  see llm/init.lua
 function M.new(options)
   local env = options.env
   return setmetatable({ env = env, mutator = mutate.new { files = env.pristine, region = env.region }, kept = {}, count = 0 }, Builtin)

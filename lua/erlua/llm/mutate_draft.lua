@@ -133,6 +133,8 @@ end
 
 local function sound(draft, path)
   local pristine = draft.program.pristine[path]
+  local first = draft.lines[path][1]
+  if not first or first == "" and #draft.lines[path] == 1 then return false end      -- an empty file is no edit
   if draft.risky[path] and not compiles(draft:view(path)) then return false end
   return not pristine.open or closed_lines(draft:view(path)) == closed_lines(pristine)
 end

@@ -149,7 +149,8 @@ local function scan_token(family, line, at, info, after_value)
     nest(info, -1)
     return at + 1, true
   end
-  return at + 1, byte == 46
+  local member = after_value and line:byte(at - 1) ~= 46 and line:match("^%.[%w_]+()", at)      -- v1.2, not 1..2
+  return member or at + 1, byte == 46
 end
 
 -- At a comment or string: where it ends, and the closing text when that lies on a later line.

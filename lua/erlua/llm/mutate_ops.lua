@@ -149,7 +149,7 @@ local function cut(view, statement) return table.move(view.lines, statement[1], 
 local function indent_of(view, statement) return view.lines[statement[1]]:match("^%s*") end
 
 local function draw_statement(view, random)
-  for _ = 1, LINE_DRAWS do
+  for _ = 1, #view.lines > 0 and LINE_DRAWS or 0 do
     local first = random:int(#view.lines)
     local last = views.statement(view, first)
     if last then return { first, last } end

@@ -1,0 +1,12 @@
+-- Two shell one-liners that sleep a little, for the tests of what survives a kill: the
+-- score is the size of what training left, so it is the same in every run.
+local nap = "sleep 0.0$(od -An -N1 -tu1 /dev/urandom | tr -d ' 0' | cut -c1)"
+return {
+  name = "shell", editable = { "program.lua" },
+  train = { "/bin/sh", "-c", nap .. "; cp program.lua $ERLUA_OUT/program; echo '{\"step\":1,\"loss\":2.5}' >> $ERLUA_CURVE" },
+  evaluate = { "/bin/sh", "-c", nap .. "; echo \"{\\\"size\\\":$(wc -c < $ERLUA_OUT/program)}\" > $ERLUA_METRICS" },
+  metric = "size", direction = "max",
+  presets = { slow = {
+    train = { "/bin/sh", "-c", "sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1)); cp program.lua $ERLUA_OUT/program" },
+  } },
+}
