@@ -39,7 +39,10 @@ static void *bounded_alloc(void *ud, void *p, size_t old, size_t n) {
     free(p);
     return NULL;
   }
-  if (n > old && b->used - old + n > b->max) return NULL;
+  if (n > old && b->used - old + n > b->max) {
+    b->steps += b->max_steps / 20 + 1;          /* Lua collects everything before it gives up: no loop may live on that */
+    return NULL;
+  }
   q = realloc(p, n);
   if (q != NULL) b->used = b->used - old + n;
   return q;

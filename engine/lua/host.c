@@ -296,6 +296,15 @@ static bool stop_plain(er_host *h) {
   return true;
 }
 
+/* A script that came to its end has finished its study, report or not. */
+static void finish_study(er_host *h, const er_task *t) {
+  static const char *const cols[] = {"id", "state"};
+  er_value vals[] = {{.type = ER_INT, .i = 1}, {.type = ER_TEXT, .s = "finished", .len = 8}};
+  er_err err;
+  if (h->store == NULL || h->mode == ER_JOURNAL_OFF || !t->ok || h->exiting || h->fatal || h->leaving) return;
+  if (er_host_put(h, true, "studies", 2, cols, vals, &err) < 0) er_host_fatal(h, &err);
+}
+
 int er_host_main(er_host *h, int nargs) {
   er_task *t = er_task_spawn(h, h->L, nargs, NULL, h->script != NULL ? h->script : "main");
   int seen = 0;
@@ -318,6 +327,7 @@ int er_host_main(er_host *h, int nargs) {
   }
   if (main_done(h)) {
     report_main_error(h, t);
+    finish_study(h, t);
     use_result(h, t);
     if (!h->exiting && !h->fatal && !h->leaving) end_others(h);
   }

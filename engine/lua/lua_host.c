@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "lua/host.h"
 #include "lua/modules.h"
@@ -67,6 +68,12 @@ static int host_usage(lua_State *L) {
   lua_pushnumber(L, seconds(children.ru_utime) + seconds(children.ru_stime));
   lua_pushinteger(L, (lua_Integer)self.ru_maxrss * 1024);
   return 3;
+}
+
+/* The time of day, for the diary alone: not journaled. */
+static int host_time(lua_State *L) {
+  lua_pushnumber(L, er_clock_wall());
+  return 1;
 }
 
 static int host_pid(lua_State *L) {
@@ -157,7 +164,7 @@ static const luaL_Reg hostlib[] = {
   {"exit", host_exit}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
   {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal}, {"colour", host_colour},
   {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
-  {"at_end", host_at_end}, {"pid", host_pid}, {"usage", host_usage}, {NULL, NULL}
+  {"at_end", host_at_end}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_host(lua_State *L) {

@@ -7,6 +7,10 @@ local rng = require("erlua.core.rng")
 
 local M = {}
 
+-- As a key an idea has an order: its number (even ones; trials have the odd).
+local Idea = { __name = "erlua.idea", __id = function(idea) return 2 * idea.id end,
+  __tostring = function(idea) return "idea " .. idea.id .. ": " .. idea.text end }
+
 local PROMPTS = { first = true, explore = true, exploit = true }
 
 local function check(request)
@@ -26,10 +30,12 @@ function M.propose(study, request)
   local parents = prompt ~= "first" and request.parents or nil
   local ids = parents and parents.ids or {}
   local call = json.encode(json.object { n = n, prompt = prompt, model = study.opt.model, parents = ids, first = study.next_id })
-  return task.record("propose", call, function()
+  local ideas = task.record("propose", call, function()
     local random = rng.new(study.opt.seed, "propose " .. study.next_id)
     return study.model:propose(study, n, prompt, parents, random)
   end)
+  for _, idea in ipairs(ideas) do setmetatable(idea, Idea) end
+  return ideas
 end
 
 ---Writes the rows of an idea and of its trial, which it is one with.

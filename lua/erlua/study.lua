@@ -209,6 +209,7 @@ end
 ---@param format string
 function Study:log(format, ...)
   local line = select("#", ...) > 0 and format:format(...) or format
+  core.put("events", { time = host.time(), kind = "log", text = line })
   if not host.replaying() then host.progress(line) end
 end
 
@@ -218,6 +219,7 @@ function Study:report()
   if not self.finished then
     self.finished = true
     core.update("studies", { id = 1, state = "finished" })
+    core.put("events", { time = host.time(), kind = "finished", text = "" })
   end
   progress.finish(self)
   if self.how == "replayed" then return {} end

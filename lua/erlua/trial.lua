@@ -10,6 +10,12 @@ local artifacts = require("erlua.artifacts")
 
 local M = {}
 
+local Trial = { __name = "erlua.trial", __id = function(t) return 2 * t.id + 1 end }
+
+function Trial.__tostring(t)
+  return string.format("trial %d: %s%s", t.id, t.outcome or "open", t.reward and string.format(", reward %.6g", t.reward) or "")
+end
+
 local Room = {}
 Room.__index = Room
 
@@ -44,7 +50,7 @@ local ENDED = {
 local function last_line(log)
   local line
   for l in (log or ""):gmatch("[^\n]+") do
-    if l:match("%S") then line = l end
+    if l:find("[^%s%c]") then line = l end
   end
   return line and #line > 200 and line:sub(1, utf8.offset(line, 0, 200) - 1) .. "..." or line
 end
@@ -132,8 +138,8 @@ end
 ---@param idea erlua.idea
 ---@return erlua.trial
 function Room:run(idea)
-  local t = { id = idea.id, epoch = idea.epoch, idea = idea.text, prompt = idea.prompt, parents = idea.parents,
-    stage = "patch", wall_s = 0.0, jobs = {} }
+  local t = setmetatable({ id = idea.id, epoch = idea.epoch, idea = idea.text, prompt = idea.prompt, parents = idea.parents,
+    stage = "patch", wall_s = 0.0, jobs = {} }, Trial)
   local changes, diff, reason, removed = apply(self.env, idea)      -- or nil, outcome, reason
   if not changes then
     t.outcome, t.reason = diff, reason
@@ -154,7 +160,7 @@ function Room:read(id)
   if not row then return nil, "there is no trial " .. tostring(id), "ENOENT" end
   row.parents = json.decode(row.parents)
   row.metrics = row.metrics and json.decode(row.metrics)
-  return row
+  return setmetatable(row, Trial)
 end
 
 return M

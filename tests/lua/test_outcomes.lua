@@ -22,9 +22,18 @@ end
 
 local function limits(more) return { limits = "{ " .. SHORT .. ", " .. more .. " }" } end
 
+-- The text matches one of the patterns, which "|" parts.
+local function says(text, patterns, note)
+  for pattern in (patterns .. "|"):gmatch("(.-)|") do
+    if text:find(pattern) then return end
+  end
+  t.ok(false, note .. ": " .. text)
+end
+
 -- ---- what becomes of a reply --------------------------------------------------------------
 
 local GOOD = "echo 1 > \"$ERLUA_OUT/answer\"\n"
+local CURIOUS = GOOD .. "cat lib/frozen.sh lib/new/deep.sh notes.txt; ls *.py ../lib; exit 0\n"
 local REPLY_FIELDS = { editable = '{ "idea.sh", "lib/**", "*.txt" }', frozen = '{ "lib/frozen.sh" }', data = '{ "hidden.txt" }' }
 local REPLY_FILES = { ["lib/frozen.sh"] = "echo frozen\n", ["lib/tool.sh"] = "echo tool\n", ["notes.txt"] = "one\ntwo\n" }
 
@@ -35,7 +44,7 @@ local REPLIES = {
   { "prose", "I would try a larger step.", "no_idea", "no change was found" },
   { "nothing", "", "no_idea", "a reply" },
   { "NUL bytes alone", "\0\0\0", "no_idea", "no change" },
-  { "the file as it is", rig.whole("idea.sh", GOOD), "no_change", "." },
+  { "the file as it is", rig.whole("idea.sh", CURIOUS), "no_change", "." },
   { "a frozen file", rig.whole("evaluate.sh", "exit 0\n"), "refused", "frozen" },
   { "a frozen file that a glob matches", rig.whole("lib/frozen.sh", "exit 0\n"), "refused", "frozen" },
   { "env.lua", rig.whole("env.lua", "return {}\n"), "refused", "frozen" },
@@ -59,7 +68,7 @@ local REPLIES = {
 t.test("a reply is applied whole or not at all, and the trial says why", function()
   local replies = {}
   for i, case in ipairs(REPLIES) do replies[i] = case[2] end
-  local r = rig.study(t, { env = rig.env(GOOD .. "cat lib/frozen.sh lib/new/deep.sh notes.txt; ls *.py ../lib", REPLY_FIELDS, REPLY_FILES), replies = replies,
+  local r = rig.study(t, { env = rig.env(CURIOUS, REPLY_FIELDS, REPLY_FILES), replies = replies,
     args = ARGS })
   t.eq(#r.trials, #REPLIES + 1, r.err)
   for i, case in ipairs(REPLIES) do
@@ -186,8 +195,8 @@ local METRICS = {
   { "null", "printf '{\"score\": null}'", "no number 'score'" },
   { "true", "printf '{\"score\": true}'", "no number 'score'" },
   { "a list of one", "printf '{\"score\": [1]}'", "no number 'score'" },
-  { "the metric twice", "printf '{\"score\": 1, \"score\": 2}'", "twice\\|duplicate" },
-  { "another key twice", "printf '{\"score\": 1, \"a\": {\"b\": 1, \"b\": 1}}'", "twice\\|duplicate" },
+  { "the metric twice", "printf '{\"score\": 1, \"score\": 2}'", "twice|duplicate" },
+  { "another key twice", "printf '{\"score\": 1, \"a\": {\"b\": 1, \"b\": 1}}'", "twice|duplicate" },
   { "half an object", "printf '{\"score\": 1'", "not one JSON object" },
   { "a single quote", "printf \"{'score': 1}\"", "not one JSON object" },
   { "a trailing comma", "printf '{\"score\": 1,}'", "not one JSON object" },
@@ -217,9 +226,7 @@ t.test("metrics that are none are bad_metric, each with its reason", function()
   for i, case in ipairs(METRICS) do
     local trial = r.trials[i + 1]
     t.eq({ trial.outcome, trial.stage, trial.reward }, { "bad_metric", "evaluate" }, case[1] .. ": " .. tostring(trial.reason))
-    local found = false
-    for pattern in (case[3] .. "\\|"):gmatch("(.-)\\|") do found = found or trial.reason:find(pattern) end
-    t.ok(found, case[1] .. ": " .. trial.reason)
+    says(trial.reason, case[3], case[1])
   end
   local good = r.trials[#r.trials]
   t.eq({ good.outcome, good.reward, good.metrics }, { "ok", 2.5, '{"more":{"deep":[1,"é"]},"score":2.5}' })
@@ -255,7 +262,7 @@ local REWARDS = {
   { "eats memory", "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "memory" },
   { "eats memory at once", "return #('x'):rep(1 << 40)", "." },
   { "eats memory in pcall", "local t = {} for i = 1, 1e9 do pcall(function() t[#t + 1] = ('x'):rep(1000) .. i end) end", "steps" },
-  { "calls itself for ever", "local function f() return 1 + f() end return f()", "overflow" },
+  { "calls itself for ever", "local function f() return 1 + f() end return f()", "overflow|memory" },
   { "returns a table without end", "local t = {} t[1] = t return t", "." },
   { "returns a table that unfolds without end", "local t = {} for i = 1, 30 do t = { t, t } end return t", "." },
   { "reaches for io", "return io.open('/etc/passwd'):read('n')", "io" },
@@ -273,7 +280,7 @@ t.test("a reward function that is no good is bad_metric, and reaches nothing", f
   for _, case in ipairs(REWARDS) do
     local trial = baseline(GOOD, { reward = "function(m) " .. case[2] .. " end" })
     t.eq({ trial.outcome, trial.stage, trial.reward }, { "bad_metric", "evaluate" }, case[1] .. ": " .. tostring(trial.reason))
-    t.match(trial.reason, case[3])
+    says(trial.reason, case[3], case[1])
   end
 end)
 
