@@ -284,7 +284,8 @@ static int run_at_end(er_host *h, int code) {
 static void commit_rest(er_host *h) {
   er_err err;
   if (h->store == NULL || h->fatal) return;
-  if (h->mode != ER_JOURNAL_REPLAY) er_effects_settle(h);
+  if (h->mode == ER_JOURNAL_REPLAY && !h->offline) h->mode = ER_JOURNAL_LIVE;   /* it ended within its journal */
+  if (!h->offline) er_effects_settle(h);
   else if (er_store_commit(h->store, &err) < 0) er_host_fatal(h, &err);
 }
 
