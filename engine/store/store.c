@@ -332,7 +332,7 @@ int er_store_copy_given(er_store *to, const char *from_path, er_err *err) {
   rc = exec(to, "INSERT INTO main.snapshot SELECT * FROM given.snapshot;"
                 "INSERT INTO main.events SELECT * FROM given.events;"
                 "INSERT INTO main.studies SELECT * FROM given.studies;"
-                "UPDATE main.studies SET baseline = NULL, state = 'running'",
+                "UPDATE main.studies SET baseline = NULL",
             "copying the study to replay", err);
   if (exec(to, "DETACH given", "closing the study to replay", rc < 0 ? NULL : err) < 0) rc = -1;
   return rc;

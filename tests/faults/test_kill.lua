@@ -175,12 +175,12 @@ note(first, math.random(1000))
 note(select(2, pcall(erlua.once, function() error("recorded", 0) end)))
 local again = study:propose { n = 2, prompt = "exploit", parents = study:trials() }
 for _, idea in ipairs(again) do note(idea.text, #idea.parents, study:trial(idea).outcome) end
-study:report()
 erlua.once(function()
   local f = assert(io.open(opt.log, "a"))
   f:write(table.concat(seen, "\n"), "\nend\n")
   f:close()
 end)
+study:report()
 ]]
 
 t.test("once, timeouts, clocks and cancels come out the same after kills at every commit", function()

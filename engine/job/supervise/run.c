@@ -35,11 +35,33 @@ typedef struct {
   const char *verdict;                     /* why the supervisor ended it; NULL if it did not */
   char reason[256];
   uint64_t peak;
+  double cpu;                              /* the most that was ever counted */
 } run;
+
+/* ---- counting ---- */
+
+static double own_children_cpu(uint64_t *peak) {
+  struct rusage u;
+  getrusage(RUSAGE_CHILDREN, &u);
+  if ((uint64_t)u.ru_maxrss * 1024 > *peak) *peak = (uint64_t)u.ru_maxrss * 1024;
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+}
+
+static double cpu_so_far(run *r, double living) {
+  double counted = sv_cgroup_cpu(&r->cg), waited = own_children_cpu(&r->peak) + living;
+  if (counted >= 0) waited = counted;
+  if (waited > r->cpu) r->cpu = waited;
+  return r->cpu;
+}
 
 /* ---- ending ---- */
 
+/* What dies with the init of its sandbox is waited for by nobody, and its time
+ * would be lost: it is counted before. */
 static void kill_all(run *r) {
+  sv_usage u;
+  sv_tree_usage(getpid(), &u);
+  cpu_so_far(r, u.cpu);
   r->killed = true;
   sv_tree_signal(getpid(), SIGKILL);
 }
@@ -86,18 +108,6 @@ static void end_gently(run *r, const char *verdict, const char *fmt, ...) {
 }
 
 /* ---- looking ---- */
-
-static double own_children_cpu(uint64_t *peak) {
-  struct rusage u;
-  getrusage(RUSAGE_CHILDREN, &u);
-  if ((uint64_t)u.ru_maxrss * 1024 > *peak) *peak = (uint64_t)u.ru_maxrss * 1024;
-  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
-}
-
-static double cpu_so_far(run *r, double living) {
-  double counted = sv_cgroup_cpu(&r->cg), waited = own_children_cpu(&r->peak) + living;
-  return counted >= 0 ? counted : waited;
-}
 
 static bool counts_cpu(const sv_options *o) { return o->cpu > 0 || (o->budget > 0 && o->budget_is_cpu); }
 
