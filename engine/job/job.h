@@ -79,6 +79,7 @@ typedef struct {
   er_buf log;                        /* last 4 KB of stderr, or of stdout if stderr is empty; clean UTF-8 */
   er_buf metrics;                    /* what the evaluation wrote, 1 MB at most */
   bool has_metrics, metrics_too_big;
+  bool survivors;                    /* some of its processes could not be ended, and may still write */
 } er_job_result;
 
 /* Called from the loop, once, when the job has ended; the result is borrowed
@@ -89,8 +90,11 @@ er_jobs *er_jobs_new(struct er_loop *loop, const er_jobs_opts *opts, er_err *err
 void er_jobs_free(er_jobs *js);               /* jobs that run go on; nothing is waited for */
 
 /* Queues a job and returns at once; it starts when a slot (and its GPUs) are free,
- * in order of queueing.  `prepare` (may be NULL) is called just before it starts,
- * to fill dir/work; a failure there ends the job as ER_ENDED_LAUNCH. */
+ * strictly in order of queueing.  The spec is copied.  `prepare` (may be NULL) is
+ * called just before it starts, maybe from within this call, to fill dir/work; a
+ * failure there ends the job as ER_ENDED_LAUNCH.  Before a second start work/ and
+ * out/ are emptied and prepare is called again (without prepare they stay as they
+ * are); the curve begins anew as well. */
 typedef int (*er_job_prepare)(void *ud, const er_job_spec *spec, er_err *err);
 er_job *er_job_queue(er_jobs *js, const er_job_spec *spec, er_job_prepare prepare, er_job_done done, void *ud);
 

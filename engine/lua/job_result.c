@@ -34,6 +34,16 @@ static void put_point(er_host *h, int64_t job, int64_t n, const char *name, size
   if (er_store_put(h->store, "metrics", 5, cols, vals, &err) < 0) er_host_fatal(h, &err);
 }
 
+/* Names go to terminals: one with control characters (C1 in UTF-8 among them) is left out. */
+static bool good_name(const char *s, size_t n) {
+  if (n > 64) return false;
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)s[i], next = i + 1 < n ? (unsigned char)s[i + 1] : 0;
+    if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) return false;
+  }
+  return true;
+}
+
 /* One line of the curve: an object of numbers; anything else is left out. */
 static void take_line(er_host *h, er_job_op *o, const char *s, size_t n) {
   lua_State *L = h->L;
@@ -47,7 +57,7 @@ static void take_line(er_host *h, er_job_op *o, const char *s, size_t n) {
       size_t len;
       if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TNUMBER) continue;
       const char *name = lua_tolstring(L, -2, &len);
-      if (len > 64 || strcmp(name, "step") == 0) continue;
+      if (!good_name(name, len) || strcmp(name, "step") == 0) continue;
       x = lua_tonumber(L, -1);
       put_point(h, o->id, (int64_t)o->curve_lines, name, len, has_step, step, x);
     }
@@ -106,19 +116,20 @@ static int look_at(void *ud, const char *rel, char kind, size_t size) {
 }
 
 /* Training may leave regular files and folders only. */
-static void look_at_artifact(artifact_look *a) {
+static void look_at_artifact(artifact_look *a, bool survivors) {
   struct stat st;
   er_err err;
-  if (lstat(a->out, &st) < 0 || !S_ISDIR(st.st_mode)) refuse(a, "", "it is a folder no more");
+  if (survivors) refuse(a, "", "a process that could not be ended may still write to it");
+  else if (lstat(a->out, &st) < 0 || !S_ISDIR(st.st_mode)) refuse(a, "", "it is a folder no more");
   else if (er_walk(a->out, look_at, a, &err) < 0)
     refuse(a, "", strcmp(err.code, "ELOOP") == 0 ? "its folders are nested too deep" : "a folder in it cannot be read");
 }
 
-static void add_artifact(er_buf *b, const er_job_op *o) {
+static void add_artifact(er_buf *b, const er_job_op *o, bool survivors) {
   artifact_look a = {0};
   char *out = er_path_join(o->spec.dir, "out");
   a.out = out;
-  look_at_artifact(&a);
+  look_at_artifact(&a, survivors);
   er_free(out);
   er_buf_str(b, "\"artifact\":{");
   if (a.bad.len > 0) {
@@ -143,7 +154,8 @@ static void add_string(er_buf *b, const char *name, const char *s, size_t n) {
 }
 
 static void add_metrics(er_buf *b, const er_job_result *r) {
-  if (r->metrics_too_big) er_buf_str(b, "\"metrics_error\":\"the metrics file is larger than 1 MB\",");
+  if (r->survivors) er_buf_str(b, "\"metrics_error\":\"a process of the evaluation could not be ended\",");
+  else if (r->metrics_too_big) er_buf_str(b, "\"metrics_error\":\"the metrics file is larger than 1 MB\",");
   else if (r->has_metrics && !er_utf8_valid(er_buf_cstr(&r->metrics), r->metrics.len))
     er_buf_str(b, "\"metrics_error\":\"the metrics file is not UTF-8\",");
   else if (r->has_metrics) add_string(b, "metrics", er_buf_cstr(&r->metrics), r->metrics.len);
@@ -153,7 +165,7 @@ static void add_metrics(er_buf *b, const er_job_result *r) {
 void er_job_op_result(er_job_op *o, const er_job_result *r) {
   er_buf *b = &o->op.result;
   er_buf_str(b, "[{");
-  if (o->inspect && r->ended != ER_ENDED_LAUNCH && r->ended != ER_ENDED_LOST) add_artifact(b, o);
+  if (o->inspect && r->ended != ER_ENDED_LAUNCH && r->ended != ER_ENDED_LOST) add_artifact(b, o, r->survivors);
   er_buf_fmt(b, "\"cpu_s\":%.3f,\"ended\":\"%s\",\"exit_code\":%d,", r->cpu_s, er_job_ended_name(r->ended), r->exit_code);
   add_string(b, "log", er_buf_cstr(&r->log), r->log.len);
   add_metrics(b, r);

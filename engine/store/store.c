@@ -57,6 +57,8 @@ static int check_version(er_store *s, er_store_mode mode, er_err *err) {
   int64_t version = pragma_int(s, "PRAGMA user_version"), id = pragma_int(s, "PRAGMA application_id");
   if (version < 0) return er__store_fail(s, err, "reading its version");
   if (version == 0 && mode == ER_STORE_CREATE) return migrate(s, 0, err);
+  if (version == 0 && id == 0 && pragma_int(s, "SELECT count(*) FROM sqlite_schema") == 0)
+    return er_fail(err, "empty", "%s holds no study: it was created and never begun, and can be removed", s->path);
   if (id != ER_APPLICATION_ID)
     return er_fail(err, "not_a_study", "%s is a SQLite database but not a study of erlua", s->path);
   if (version > er_schema_version)

@@ -36,14 +36,26 @@ end
 -- Folders that the sandbox makes itself, or keeps from every job.
 local CLOSED = { "proc", "dev", "run", "var/run", "sys", "work", "erlua", "tmp" }
 
+-- The path without its empty and "." parts; nil with ".." in it, or if it is not whole.
+local function plain_path(path)
+  local parts = {}
+  for part in path:gmatch("[^/]+") do
+    if part == ".." then return nil end
+    if part ~= "." then parts[#parts + 1] = part end
+  end
+  return path:sub(1, 1) == "/" and "/" .. table.concat(parts, "/") or nil
+end
+
 function TYPES.paths(v)
   if not TYPES.list(v) then return false, "must be a list of paths" end
   for _, path in ipairs(v) do
-    local plain = ("/" .. path .. "/"):gsub("/%.?/", "/"):gsub("/+", "/")
-    if path:sub(1, 1) ~= "/" or plain:find("/../", 1, true) then return false, "must hold whole paths, from / on and without '..': " .. path end
+    local plain = plain_path(path)
+    if not plain then return false, "must hold whole paths, from / on and without '..': " .. path end
     if plain == "/" then return false, "would show the whole machine to the jobs: name the folders they need" end
     for _, name in ipairs(CLOSED) do
-      if plain:sub(1, #name + 2) == "/" .. name .. "/" then return false, "cannot show " .. path .. " to the jobs: /" .. name .. " is the sandbox's own" end
+      if (plain .. "/"):sub(1, #name + 2) == "/" .. name .. "/" then
+        return false, "cannot show " .. path .. " to the jobs: /" .. name .. " is the sandbox's own"
+      end
     end
   end
   return true

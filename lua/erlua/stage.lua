@@ -2,6 +2,7 @@
 -- write is decided here; how it is held to that is the job room's business.
 
 local core = require("erlua.core.study")
+local fs = require("erlua.core.fs")
 local job = require("erlua.core.job")
 local json = require("erlua.json")
 
@@ -10,9 +11,26 @@ local M = {}
 local Stages = {}
 Stages.__index = Stages
 
+local function holds(folder, path) return (path .. "/"):sub(1, #folder + 1) == folder .. "/" end
+
+-- What env.lua lets the jobs read must not show them the study or the evaluation's data.
+local function check_read(study)
+  local env = study.env
+  for _, path in ipairs(env.read) do
+    local real, shown = fs.realpath(path) or path, nil
+    if holds(real, study.dir) or holds(study.dir, real) then shown = "the study's folder " .. study.dir end
+    for _, name in ipairs(env.data_files) do
+      local file = env.big[name] and env.big[name].source or env.dir and env.dir .. "/" .. name
+      if file and holds(real, file) then shown = file .. ", which only the evaluation may see" end
+    end
+    if shown then error("env.lua: field 'read': " .. path .. " shows the jobs " .. shown, 0) end
+  end
+end
+
 ---@param study erlua.study
 function M.new(study)
   local env = study.env
+  if study.how ~= "replayed" then check_read(study) end
   local self = setmetatable({ study = study, env = env, dir = study.dir, sandbox = study.opt.sandbox ~= false,
     frozen = {}, data = {}, binds = {} }, Stages)
   for _, path in ipairs(env.frozen_files) do self.frozen[#self.frozen + 1] = { path = path, from = self:source(path) } end

@@ -209,8 +209,9 @@ end
 ---@param format string
 function Study:log(format, ...)
   local line = select("#", ...) > 0 and format:format(...) or format
-  core.put("events", { time = host.time(), kind = "log", text = line })
-  if not host.replaying() then host.progress(line) end
+  if host.replaying() then return end         -- outside the logical clock, as `finished` below
+  event(self, "log", line)
+  host.progress(line)
 end
 
 ---Ends the study: prints the report, or with --json its data.

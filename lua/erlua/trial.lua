@@ -7,6 +7,7 @@ local fs = require("erlua.core.fs")
 local json = require("erlua.json")
 local jobs = require("erlua.stage")
 local artifacts = require("erlua.artifacts")
+local clean = require("erlua.text").clean
 
 local M = {}
 
@@ -47,11 +48,13 @@ local ENDED = {
   launch = "launch_failed", lost = "lost", cancelled = "lost", signal = "crash",
 }
 
+-- What a job said last; it is shown on terminals, so nothing in it may steer one.
 local function last_line(log)
   local line
   for l in (log or ""):gmatch("[^\n]+") do
     if l:find("[^%s%c]") then line = l end
   end
+  line = line and clean(line)
   return line and #line > 200 and line:sub(1, utf8.offset(line, 0, 200) - 1) .. "..." or line
 end
 

@@ -187,9 +187,9 @@ t.test("once, timeouts, clocks and cancels come out the same after kills at ever
   local dir = t.tmpdir()
   local script = t.write(dir .. "/varied.lua", VARIED)
   local n = 1
-  for first = 1, 1000, 6 do
+  for first = 1, 1000, 9 do
     local ended = false
-    for _, over in erlua.each({ first, first + 2, first + 4 }, function(at)
+    for _, over in erlua.each({ first, first + 3, first + 6 }, function(at)
       local study = dir .. "/s" .. at
       local args = { script, "--env", engine.env, "--study", study, "--slots", "2", "--log", study .. ".log" }
       local r = engine.run(args, { fault = "commit.after:" .. at })

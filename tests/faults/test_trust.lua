@@ -306,6 +306,68 @@ t.test("the room in /tmp and /dev/shm has an end, and everything else is closed"
   t.no_match(log, "room in")
 end)
 
+-- ---- what a job says -----------------------------------------------------------------------
+
+t.test("nothing that a job prints or draws steers the terminal", function()
+  local r = attack([[
+    printf '{"step":1,"x\\u001b[31m":3}\n{"step":1,"y\\u009b31m":3}\n{"step":2,"fine":4}\n' >> "$ERLUA_CURVE"
+    printf 'before\033]0;title\007\033[31mred\000\377 \302\2330m\n'; exit 3]])
+  t.eq(r.baseline.outcome, "crash")
+  t.match(r.baseline.reason, "before.*red")
+  t.no_match(r.baseline.reason, "%c")
+  for _, words in ipairs { { "trials", "show", "1", "--log" }, { "trials" }, { "report" } } do
+    table.insert(words, 2, r.dir .. "/study")
+    table.insert(words, 1, t.erlua)
+    local shown = t.run(words)
+    t.eq(shown.code, 0, shown.err)
+    t.no_match(shown.out .. shown.err, "[\0-\9\11-\31\127]")
+    t.no_match(shown.out .. shown.err, "\u{9b}")
+  end
+  t.match(t.run({ t.erlua, "trials", r.dir .. "/study", "show", "1" }).out, "fine")
+end)
+
+t.test("a curve of any bytes harms nobody", function()
+  local r = attack([=[
+    { head -c 300000 /dev/urandom; echo; head -c 200000 /dev/zero | tr '\0' '['; echo; printf '{"step":1,"loss":1e999}\n{"step":"x","loss":2}\n'
+      printf '[1]\n"x"\n{}\n{"loss":null}\n{"loss":1,"loss":2}\n\000\n{"step":3,"loss":0.5}\n'; printf '{"step":4,"loss":'; } >> "$ERLUA_CURVE"]=])
+  honest(r)
+  t.match(t.run({ t.erlua, "trials", r.dir .. "/study", "show", "1" }).out, "loss.*0.5")
+end)
+
+t.test("an artifact of files without number is tampered", function()
+  tampered("perl -e 'for (1..100001) { open(my $f, \">\", \"$ENV{ERLUA_OUT}/$_\") or die }'", "more than 100000 files")
+end)
+
+t.test("what env.lua lets the jobs read cannot be the study or the data", function()
+  local dir = t.tmpdir():gsub("^/tmp/", "/var/tmp/")
+  local function run(path)
+    local r = rig.study(t, { env = rig.env("", { read = '{ "' .. path .. '" }' }), dir = dir })
+    t.eq(r.code, 1, r.err)
+    t.run { "rm", "-rf", dir .. "/study" }
+    return r.err
+  end
+  t.match(run("/var"), "'read': /var shows the jobs")
+  t.match(run(dir .. "/study"), "'read': .* shows the jobs the study's folder")
+  t.match(run(dir .. "/env"), "'read': .*/env shows the jobs .*/env/hidden.txt, which only the evaluation may see")
+  t.run { "rm", "-rf", dir }
+end)
+
+-- A supervisor that says that it could not end every process.
+t.test("training of which something lives on is tampered", function()
+  rig.needs_sandbox(t)
+  local dir = t.tmpdir()
+  t.run { "sh", "-c", "cp \"$1\" \"$2/erlua\" && cp \"${1%/*}/erlua-supervise\" \"$2/real\"", "sh", t.erlua, dir }
+  t.write(dir .. "/erlua-supervise", "#!/bin/sh\n\"" .. dir .. "/real\" \"$@\"; code=$?\nsed -i 's/^survivors 0/survivors 1/' \"$2/exit\"; exit $code\n")
+  t.run { "chmod", "755", dir .. "/erlua-supervise" }
+  local own = t.erlua
+  t.erlua = dir .. "/erlua"
+  local ok, r = pcall(attack, "")
+  t.erlua = own
+  t.ok(ok, tostring(r))
+  t.eq({ r.baseline.outcome, r.baseline.stage }, { "tampered", "train" }, r.err)
+  t.match(r.baseline.reason, "could not be ended")
+end)
+
 -- ---- no sandbox ---------------------------------------------------------------------------
 
 -- A folder with the programs that the test needs, for a PATH of its own.

@@ -71,7 +71,7 @@ t.test("the hill climber goes on when its epochs are raised, as if it had had th
   fine(erlua(dir, "replay", "short"))
 end)
 
-t.test("a strategy that reads its trials after the last round may be given more epochs", function()
+t.test("a strategy that reads and logs after the last round may be given more epochs", function()
   rig.needs_sandbox(t)
   local dir = t.tmpdir()
   t.write(dir .. "/s.lua", [[
@@ -81,7 +81,8 @@ t.test("a strategy that reads its trials after the last round may be given more 
     for _ = 1, opt.epochs do
       erlua.map(study:propose { n = opt.batch, prompt = "first" }, function(idea) return study:trial(idea) end)
     end
-    for _ = 1, 3 do study:best(2):list() end
+    for _, trial in ipairs(study:best(2):list()) do study:log("trial %d: %g", trial.id, trial.reward) end
+    study:trials()
     return study:report()]])
   fine(erlua(dir, "s.lua", "--study", "s"))
   fine(erlua(dir, "s.lua", "--study", "s", "--epochs", "3"))
