@@ -3,11 +3,16 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 void er_text_double(er_buf *out, double x) {
   char s[40];
+  if (fabs(x) < 1e15 && x == trunc(x)) {
+    er_buf_fmt(out, "%.1f", x);
+    return;
+  }
   for (int digits = 1; digits <= 17; digits++) {
     if (digits < 15 && digits > 1) digits = 15;      /* 1 digit, then 15, 16, 17 */
     snprintf(s, sizeof s, "%.*g", digits, x);

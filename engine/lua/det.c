@@ -203,6 +203,23 @@ static void keep_keys(lua_State *L) {
   lua_replace(L, lua_upvalueindex(NEXT_COUNT));
 }
 
+/* How many of the kept keys come before one that was cleared since: a traversal
+ * may clear what it visits. */
+static lua_Integer place_before(lua_State *L, int key) {
+  sort_key k = key_at(L, key, 0);
+  lua_Integer low = 0, high = lua_tointeger(L, lua_upvalueindex(NEXT_COUNT));
+  if (k.rank == RANK_OTHER) return -1;
+  while (low < high) {
+    lua_Integer mid = (low + high) / 2;
+    push_kept_key(L, mid + 1);
+    sort_key m = key_at(L, -1, 0);
+    lua_pop(L, 1);
+    if (by_key(&m, &k) < 0) low = mid + 1;
+    else high = mid;
+  }
+  return low;
+}
+
 /* Where the key stands in the kept list: usually one further than last time. */
 static lua_Integer place_of(lua_State *L, int key) {
   lua_Integer n = lua_tointeger(L, lua_upvalueindex(NEXT_COUNT)), i = lua_tointeger(L, lua_upvalueindex(NEXT_AT));
@@ -223,8 +240,9 @@ static int det_next(lua_State *L) {
   if (i == 0) {
     keep_keys(L);
     i = place_of(L, 2);
+    if (i == 0) i = place_before(L, 2);
+    if (i < 0) return luaL_error(L, "next: the key is not in the table");
   }
-  if (i == 0) return luaL_error(L, "next: the key is not in the table");
   lua_pushinteger(L, i);
   lua_replace(L, lua_upvalueindex(NEXT_AT));
   for (n = lua_tointeger(L, lua_upvalueindex(NEXT_COUNT)); ++i <= n; lua_pop(L, 2)) {
@@ -242,6 +260,11 @@ static int det_next(lua_State *L) {
 /* ---- text without addresses --------------------------------------------------------- */
 
 static void push_text(lua_State *L, int idx) {
+  luaL_Stream *file = luaL_testudata(L, idx, LUA_FILEHANDLE);
+  if (file != NULL) {
+    lua_pushstring(L, file->closef != NULL ? "file" : "file (closed)");
+    return;
+  }
   idx = lua_absindex(L, idx);
   switch (lua_type(L, idx)) {
     case LUA_TTABLE: case LUA_TFUNCTION: case LUA_TUSERDATA: case LUA_TLIGHTUSERDATA: case LUA_TTHREAD:

@@ -1,6 +1,7 @@
 /* effect.c - effects and their journal: numbering, replay, commit before waking. */
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/digest.h"
@@ -137,6 +138,7 @@ static int commit_done(er_host *h, er_op *first) {
     op->ord = h->next_ord++;
     rc = add_row(h, op, &err);
   }
+  fflush(stdout);                               /* what was printed so far is not printed again */
   if (rc == 0) rc = er_store_commit(h->store, &err);
   if (rc < 0) er_host_fatal(h, &err);
   return rc;

@@ -13,7 +13,7 @@
 #include "lua/job_op.h"
 #include "lua/json.h"
 
-enum { MAX_CURVE = 4 << 20, MAX_CURVE_LINES = 100000, MAX_ARTIFACT_FILES = 100000 };
+enum { MAX_CURVE = 4 << 20, MAX_CURVE_LINES = 100000, MAX_ARTIFACT_FILES = 10000 };
 
 /* ---- the curve ------------------------------------------------------------------------------ */
 
@@ -110,7 +110,7 @@ static int look_at(void *ud, const char *rel, char kind, size_t size) {
   plain = lstat(full, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) == 0;
   er_free(full);
   if (!plain) return refuse(a, rel, " is a program that runs as its owner");
-  if (++a->files > MAX_ARTIFACT_FILES) return refuse(a, "", "it holds more than 100000 files");
+  if (++a->files > MAX_ARTIFACT_FILES) return refuse(a, "", "it holds more than 10000 files");
   a->bytes += size;
   return 0;
 }

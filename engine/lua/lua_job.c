@@ -3,6 +3,7 @@
  * left, turns the supervisor's result and the curve into the journal's row. */
 
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/fault.h"
 #include "base/mem.h"
@@ -17,10 +18,28 @@ static void unlive(er_host *h, er_job_op *o) {
   if (*p != NULL) *p = o->next_live;
 }
 
+static bool disk_full(const char *dir) {
+  struct statvfs s;
+  return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < 64 << 10;
+}
+
+/* A job that failed on a full disk says nothing about its idea: the study stops, and
+ * the job is as if it had never been. */
+static bool stop_for_disk(er_job_op *o, const er_job_result *r) {
+  er_err err;
+  bool well = r->ended == ER_ENDED_EXIT && r->exit_code == 0;
+  if (well || o->orphan || o->op.host->store == NULL || !disk_full(o->spec.dir)) return false;
+  er_fail(&err, "ENOSPC", "the disk is full at %s; free some space and start the same command again", o->spec.dir);
+  er_remove_tree(o->spec.dir, NULL);
+  er_host_fatal(o->op.host, &err);
+  return true;
+}
+
 /* Loop callback: keep what the supervisor said; Lua comes later. */
 static void job_done(void *ud, const er_job_result *r) {
   er_job_op *o = ud;
   er_fault("job.exited");
+  if (stop_for_disk(o, r)) return;
   if (!o->orphan) er_job_op_result(o, r);
   o->ended = true;
   o->op.host->job_news++;

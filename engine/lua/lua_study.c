@@ -253,6 +253,8 @@ static int study_attach(lua_State *L) {
   store_box *b = check_box(L, 1), *source = lua_isnoneornil(L, 4) ? NULL : check_box(L, 4);
   er_value applied = {0};
   if (h->store != NULL) return luaL_error(L, "a program has one study, and it has been opened already");
+  if (h->n_live > 1 && !lua_toboolean(L, 5))
+    return luaL_error(L, "erlua.study: open the study before other tasks are started, so that they can be replayed with it");
   h->study_dir = er_strdup(luaL_checkstring(L, 2));
   h->seed = luaL_checkinteger(L, 3);
   h->store = b->s;
@@ -273,7 +275,8 @@ static int study_attach(lua_State *L) {
     applied = value_at(L, -1);
   }
   h->applied = h->put_tick = applied.i;
-  h->resumed = applied.i > 0;
+  h->resumed = applied.type == ER_INT;          /* something was committed before */
+  if (!h->resumed && !h->offline) h->mode = ER_JOURNAL_LIVE;
   if (h->current != NULL) {                     /* draws from here on are the study's */
     h->current->seeded = false;
     h->current->seq = 0;
@@ -292,6 +295,8 @@ static int put(lua_State *L, bool update) {
   size_t n;
   luaL_checktype(L, 2, LUA_TTABLE);
   if (h->store == NULL) return luaL_error(L, "put: no study is open");
+  if (h->mode != ER_JOURNAL_OFF && h->current != NULL && h->current->quiet)
+    return luaL_error(L, "the study cannot be changed inside erlua.once, whose function does not run again; do it outside");
   n = read_row(L, 2, cols, vals);
   if (er_host_put(h, update, table, n, cols, vals, &err) == 0) return 0;
   er_host_fatal(h, &err);                       /* a study that cannot be written must not go on */

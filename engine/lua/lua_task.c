@@ -350,21 +350,28 @@ static int task_once(lua_State *L) {
 
 /* ---- record ---------------------------------------------------------------------------------- */
 
-/* Calls fn (stack index 3) and keeps its result; an error is kept as a flag. */
+/* Calls fn (stack index 3): [result], or [null, message] of its error. */
 static void make_record(lua_State *L, void *ud, er_buf *out) {
-  bool *failed = ud;
+  er_buf clean = {0};
   er_err err;
+  size_t n;
+  const char *s;
+  (void)ud;
   lua_pushvalue(L, 3);
-  *failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
+  bool ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
+  if (!ok && er_host_of(L)->broken) lua_error(L);          /* interrupted: it will run again */
   er_buf_char(out, '[');
-  if (*failed) er_buf_str(out, "null");
-  else if (er_json_encode(L, -1, out, &err) < 0) {
-    *failed = true;
-    er_buf_clear(out);
-    er_buf_str(out, "[null");
-    lua_pushstring(L, err.msg);
+  if (ok && er_json_encode(L, -1, out, &err) == 0) {
+    er_buf_char(out, ']');
+    return;
   }
+  s = ok ? (n = strlen(err.msg), err.msg) : luaL_tolstring(L, -1, &n);
+  er_utf8_clean(&clean, s, n);
+  er_buf_clear(out);
+  er_buf_str(out, "[null,");
+  er_text_quote(out, er_buf_cstr(&clean), clean.len);
   er_buf_char(out, ']');
+  er_buf_free(&clean);
 }
 
 /* record(kind, call, fn) -> what fn returned, now or when it was first called; fn
@@ -373,13 +380,10 @@ static int task_record(lua_State *L) {
   const char *kind = luaL_checkstring(L, 1);
   size_t n;
   const char *call = luaL_checklstring(L, 2, &n);
-  bool failed = false;
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  int top = er_effect_now(L, kind, call, n, make_record, &failed);
-  if (!failed) return top;
-  lua_settop(L, 4);                            /* the error, just above fn */
-  return lua_error(L);
+  int results = er_effect_now(L, kind, call, n, make_record, NULL);
+  return results == 1 ? 1 : lua_error(L);
 }
 
 static int task_path(lua_State *L) {

@@ -94,6 +94,18 @@ static int io_write(lua_State *L) {
   return stock(L);
 }
 
+/* file:write; upvalue: the stock function */
+static int file_write(lua_State *L) {
+  luaL_Stream *f = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  if (f->closef == NULL || (f->f != stdout && f->f != stderr)) return stock(L);
+  if (er_host_of(L)->mode != ER_JOURNAL_REPLAY) {
+    er_host_clear_status(er_host_of(L));
+    return stock(L);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int det_setmetatable(lua_State *L) {
   if (strict(L) && lua_istable(L, 2)) {
     lua_pushliteral(L, "__gc");
@@ -159,4 +171,10 @@ void er_det_open_world(lua_State *L) {
     lua_setfield(L, -2, w->name);
     lua_pop(L, 1);
   }
+  luaL_getmetatable(L, LUA_FILEHANDLE);
+  lua_getfield(L, -1, "__index");
+  lua_getfield(L, -1, "write");
+  lua_pushcclosure(L, file_write, 1);
+  lua_setfield(L, -2, "write");
+  lua_pop(L, 2);
 }

@@ -67,6 +67,18 @@ with open(os.environ["ERLUA_METRICS"], "w") as f: json.dump({"score": value}, f)
   t.match(honest(r), "score.py: Read%-only file system")
 end)
 
+t.test("a module that a patch makes does not take the place of erlua's own", function()
+  rig.needs_sandbox(t)
+  local fake = "return { encode = function() return '{\"score\":999}' end, decode = function() return { score = 999 } end }\n"
+  local r = rig.study(t, { env = rig.env("echo 1 > \"$ERLUA_OUT/answer\"\n", {
+    editable = '{ "idea.sh", "erlua/**", "lua/**", "json/**" }', evaluate = '{ "erlua", "evaluate.lua" }' }, {
+    ["evaluate.lua"] = [[
+      local answer = tonumber(io.open(os.getenv("ERLUA_OUT") .. "/answer"):read("l"))
+      io.open(os.getenv("ERLUA_METRICS"), "w"):write(require("erlua.json").encode { score = answer })]] }),
+    replies = { rig.whole("erlua/json.lua", fake) .. rig.whole("lua/erlua/json.lua", fake) .. rig.whole("lua/erlua/init.lua", fake) } })
+  t.eq({ r.trials[2].outcome, r.trials[2].reward }, { "ok", 1.0 }, r.trials[2].reason)
+end)
+
 t.test("a metrics file that training made is not the evaluation's", function()
   local r = attack([[
     for f in metrics ../metrics "$ERLUA_OUT/metrics" "$ERLUA_OUT/../metrics" "$ERLUA_OUT/metrics.json" /erlua/metrics /tmp/metrics "$ERLUA_CURVE"; do
@@ -335,7 +347,7 @@ t.test("a curve of any bytes harms nobody", function()
 end)
 
 t.test("an artifact of files without number is tampered", function()
-  tampered("perl -e 'for (1..100001) { open(my $f, \">\", \"$ENV{ERLUA_OUT}/$_\") or die }'", "more than 100000 files")
+  tampered("perl -e 'for (1..10001) { open(my $f, \">\", \"$ENV{ERLUA_OUT}/$_\") or die }'", "more than 10000 files")
 end)
 
 t.test("what env.lua lets the jobs read cannot be the study or the data", function()

@@ -276,11 +276,26 @@ local REWARDS = {
   { "reaches for random numbers", "return math.random()", "random" },
 }
 
-t.test("a reward function that is no good is bad_metric, and reaches nothing", function()
+-- The environment with this reward function, in this process.
+local function scorer(body)
+  local env, message = require("erlua.env").from_files(rig.env(GOOD, { reward = "function(m) " .. body .. " end" }), {})
+  return t.ok(env, message)
+end
+
+t.test("a reward function that is no good gives no reward, says why and reaches nothing", function()
   for _, case in ipairs(REWARDS) do
-    local trial = baseline(GOOD, { reward = "function(m) " .. case[2] .. " end" })
-    t.eq({ trial.outcome, trial.stage, trial.reward }, { "bad_metric", "evaluate" }, case[1] .. ": " .. tostring(trial.reason))
-    says(trial.reason, case[3], case[1])
+    local reward, message = scorer(case[2]):score { score = 1 }
+    t.eq(reward, nil, case[1])
+    says(message, case[3], case[1])
+  end
+end)
+
+t.test("in a study that is bad_metric", function()
+  for _, i in ipairs { 1, 8, 11, 18 } do
+    local trial = baseline(GOOD, { reward = "function(m) " .. REWARDS[i][2] .. " end" })
+    ends(trial, "bad_metric", "evaluate", ".")
+    says(trial.reason, REWARDS[i][3], REWARDS[i][1])
+    t.eq(trial.metrics, '{"score":1}')
   end
 end)
 
@@ -299,12 +314,13 @@ t.test("metrics that are too much for the reward function are bad_metric and not
 end)
 
 t.test("a reward that sums over the metrics is the same in every run", function()
-  local body = "function(m) local s, text = 0, '' for k, v in pairs(m) do s = s + v / 3 text = text .. k end return s + (text == 'abcdefscore' and 0 or 1000) end"
-  for _ = 1, 5 do
-    local trial = baseline(GOOD, { reward = body }, { ["evaluate.sh"] =
-      "echo '{\"score\":1,\"f\":0.1,\"b\":1e9,\"d\":1e-9,\"a\":0.7,\"e\":3,\"c\":-1e9}' > $ERLUA_METRICS\n" })
-    t.ok(trial.reward and trial.reward < 100, trial.reason)
+  local seen = {}
+  for _ = 1, 20 do
+    local env = scorer("local s, text = 0, '' for k, v in pairs(m) do s = s + v / 3 text = text .. k end assert(text == 'abcdefscore', text) return s")
+    local reward, message = env:score { score = 1, f = 0.1, b = 1e9, d = 1e-9, a = 0.7, e = 3, c = -1e9 }
+    seen[t.ok(reward, message)] = true
   end
+  t.ok(next(seen, (next(seen))) == nil, "one reward for all")
 end)
 
 return t

@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,24 +58,28 @@ void sv_fence(void) {
 }
 
 static void make_read_only(const char *name) {
+  const unsigned long how = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID;
+  struct statvfs v;
   char path[300];
-  snprintf(path, sizeof path, "/dev/%s", name);
-  if (mount(path, path, NULL, MS_BIND, NULL) == 0)
-    mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL);
+  snprintf(path, sizeof path, "/dev%s%s", *name ? "/" : "", name);
+  if (statvfs(path, &v) < 0 || (v.f_flag & ST_RDONLY) != 0) return;
+  if (mount(NULL, path, NULL, how, NULL) == 0 || errno != EINVAL) return;
+  if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) == 0) mount(NULL, path, NULL, how, NULL);   /* was no mount */
 }
 
 /* bwrap shows a job the machine's own device files, and those of root a job of
  * root may chmod, whatever it is called inside.  In a mount namespace of its own
  * the supervisor makes them read-only, which the sandbox inherits: devices can be
- * read and written as ever, their modes and times cannot be changed. */
+ * read and written as ever, their modes and times cannot be changed.  Mostly that
+ * is one call for /dev; in containers some nodes are mounts by themselves. */
 void sv_fence_devices(void) {
-  static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+  static const char *const nodes[] = {"", "null", "zero", "full", "random", "urandom", "tty"};
   struct dirent *e;
   size_t i;
   DIR *d;
   if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return;
   for (i = 0; i < sizeof nodes / sizeof *nodes; i++) make_read_only(nodes[i]);
-  if ((d = opendir("/dev")) == NULL) return;
+  if (access("/dev/nvidiactl", F_OK) < 0 || (d = opendir("/dev")) == NULL) return;
   while ((e = readdir(d)) != NULL)
     if (strncmp(e->d_name, "nvidia", 6) == 0 && e->d_type == DT_CHR) make_read_only(e->d_name);
   closedir(d);

@@ -49,9 +49,9 @@ local function some_of(list, random)
   return some
 end
 
-local function edit(self, draft, step)
+local function edit(self, draft, step, weights)
   local path = self.program:draw_path(self.random)
-  return path ~= nil and draft:change(path, ops.draw(draft:view(path), self.random, step))
+  return path ~= nil and draft:change(path, ops.draw(draft:view(path), self.random, step, weights))
 end
 
 -- Moves a number that the parent changed further the same way.
@@ -103,7 +103,7 @@ local function refine(self, parents)
   end
   repeat
     local moved = random:unit() < FURTHER_SHARE and go_further(self, draft)
-    if not moved and not edit(self, draft, SMALL_STEP * random:unit()) then return nil end
+    if not moved and not edit(self, draft, SMALL_STEP * random:unit(), ops.STEADY) then return nil end
   until random:unit() >= MORE_SHARE
   return draft
 end
@@ -112,7 +112,7 @@ end
 local function invent(self)
   local draft = self.program:draft(nil)
   for _ = 1, self.random:int(EDITS_FIRST) do
-    if not edit(self, draft, BIG_STEP) then return nil end
+    if not edit(self, draft, BIG_STEP, ops.BOLD) then return nil end
   end
   return draft
 end

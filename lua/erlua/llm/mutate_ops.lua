@@ -203,16 +203,18 @@ function M.swap(view, random)
     quoted(view.lines[s[1]]), place(view, s[1]), quoted(view.lines[t[1]]), t[1])
 end
 
-local WEIGHTS = {                -- out of 100
-  { "number", 74 }, { "operator", 7 }, { "swap", 6 }, { "delete", 5 }, { "duplicate", 4 }, { "replace", 4 },
-}
+-- How often each kind of edit is drawn, out of 100: when inventing, and when refining what works already.
+M.BOLD = { { "number", 74 }, { "operator", 7 }, { "swap", 6 }, { "delete", 5 }, { "duplicate", 4 }, { "replace", 4 } }
+M.STEADY = { { "number", 90 }, { "operator", 3 }, { "swap", 2 }, { "delete", 2 }, { "duplicate", 2 }, { "replace", 1 } }
 
 ---One edit of a kind drawn by weight.
+---@param weights table M.BOLD or M.STEADY
 ---@return string[]|nil lines
 ---@return string|nil words
-function M.draw(view, random, step)
+---@return boolean|nil safe a number in the place of a number: a program stays one
+function M.draw(view, random, step, weights)
   local at = random:int(100)
-  for _, entry in ipairs(WEIGHTS) do
+  for _, entry in ipairs(weights) do
     at = at - entry[2]
     if at <= 0 then return M[entry[1]](view, random, step) end
   end

@@ -1,0 +1,115 @@
+---@meta
+-- types.lua - what erlua's objects hold, and the public functions that are written in C,
+-- for editors that read LuaCATS comments.  Nothing loads this file.
+
+---@class erlua.idea
+---@field id integer  its number, and that of its trial
+---@field epoch integer  which call of study:propose it came from
+---@field text string  in words
+---@field reply string  the model's whole reply; "" if there is none
+---@field prompt "first"|"explore"|"exploit"|"baseline"
+---@field model string
+---@field parents integer[]  numbers of trials
+
+---@class erlua.trial
+---@field id integer
+---@field epoch integer
+---@field idea string  in words
+---@field prompt string
+---@field parents integer[]
+---@field outcome string|nil  "ok", "crash", …; nil while it runs
+---@field stage "propose"|"patch"|"check"|"train"|"evaluate"
+---@field reason string
+---@field reward number|nil  higher is better
+---@field metrics table<string, any>|nil
+---@field patch string|nil  digest of its diff
+---@field wall_s number
+
+---@class erlua.selection
+---@field ids integer[]
+---@field rewards number[]
+---@operator len: integer
+
+---@class erlua.study
+---@field dir string
+---@field env erlua.env
+---@field opt table
+---@field epoch integer
+---@field how "new"|"resumed"|"replayed"
+
+---@class erlua.env
+---@field name string
+---@field files table<string, string>  path -> bytes
+---@field pristine table<string, string>  the editable ones
+---@field frozen_files string[]
+---@field data_files string[]
+---@field limits table<string, number>  seconds and bytes
+---@field budget {seconds: number, cpu: boolean}|nil
+---@field metric string
+---@field direction "min"|"max"
+---@field digest string
+
+---@class erlua.job
+
+---@class erlua.task
+local task = {}
+
+---Waits for its end.
+---@return boolean ok
+---@return any ...  its results, or the error
+function task:wait() end
+
+---Raises "cancelled" at its wait, and at each later one.
+function task:cancel() end
+
+---@return boolean  has it ended?
+function task:done() end
+
+---@class erlua.box
+local box = {}
+
+---@return any  a copy of what the chunk returned; functions as "function"
+function box:value() end
+
+---Calls a function of the value.
+---@param name string|nil  its field; nil: the value itself
+---@param argument any
+---@return any result
+---@return string? message
+---@return string? code
+function box:call(name, argument) end
+
+local erlua = { json = {} }
+
+---Runs a program that you trust, outside of any sandbox.
+---@param argv {[integer]: string, stdin: string?, cwd: string?, timeout: number?}  timeout in seconds (60)
+---@return {code: integer, signal: integer, stdout: string, stderr: string, timed_out: boolean}|nil
+---@return string? message
+---@return string? code
+function erlua.exec(argv) end
+
+---Runs a chunk in a Lua state that can only compute.
+---@param source string
+---@param name string  for messages, "@env.lua"
+---@param memory? integer  bytes (16 MB)
+---@param steps? integer  VM instructions, of the chunk and of each call (10 million)
+---@return erlua.box|nil
+---@return string? message
+---@return string? code
+function erlua.restricted(source, name, memory, steps) end
+
+---@param value any
+---@return string text  sorted keys, shortest digits
+function erlua.json.encode(value) end
+
+---@param text string
+---@return any value
+---@return string? message
+---@return string? code
+function erlua.json.decode(text) end
+
+---Marks a table to be written as an object even if it is empty.
+---@generic T: table
+---@param t T
+---@return T
+function erlua.json.object(t) end
