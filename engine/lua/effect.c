@@ -69,13 +69,11 @@ int er_effect_wait(lua_State *L, er_op *op, const char *kind, const char *call, 
   er_task *t = op->task;
   er_host *h = t->host;
   op->effect = true;
-  if (journaled(h, t)) {
-    er_effect_row row;
+  if (journaled(h, t)) {                      /* in replay it is compared when its row comes up */
     op->seq = ++t->seq;
     op->call = summary(kind, call, len);
     op->line = er_task_where(L, t);
     digest_of(kind, call, len, op->digest);
-    if (h->mode == ER_JOURNAL_REPLAY) lookup(L, t, op->seq, op->digest, op->line, op->call, &row);
   }
   defer_start(h, op);
   return er_task_wait(L, op);
@@ -308,6 +306,10 @@ bool er_replay_step(er_host *h) {
     if (!was_cancelled(h, &row) && !is_expiry(&row)) lost_place(h, &row);
     else if (h->offline && er_journal_add(h->store, &row, &err) < 0) er_host_fatal(h, &err);
     return !h->fatal;
+  }
+  if (!is_expiry(&row) && memcmp(op->digest, row.digest, sizeof row.digest) != 0) {
+    mismatch(h, op->line, op->call, &row);
+    return false;
   }
   unlink_start(h, op);
   op->ord = row.ord;

@@ -343,11 +343,8 @@ int er_host_main(er_host *h, int nargs) {
 
 /* On resume the file holds what was written up to the tick `applied`; offline the
  * copy gets just that, since the rest of the study was never written. */
-int er_host_put(er_host *h, bool update, const char *table, size_t n, const char *const *cols,
-                const er_value *vals, er_err *err) {
-  if (h->broken) return 0;
-  h->tick++;
-  h->put_tick = h->tick;
-  if (h->offline ? h->tick > h->applied : h->mode == ER_JOURNAL_REPLAY && h->tick <= h->applied) return 0;
-  return update ? er_store_update(h->store, table, n, cols, vals, err) : er_store_put(h->store, table, n, cols, vals, err);
+bool er_host_put_known(er_host *h) {
+  if (h->broken) return true;
+  h->put_tick = ++h->tick;
+  return h->offline ? h->tick > h->applied : h->mode == ER_JOURNAL_REPLAY && h->tick <= h->applied;
 }

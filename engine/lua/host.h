@@ -173,9 +173,9 @@ void er_host_signals(er_host *h);
 void er_host_watch(er_host *h, lua_State *co);   /* lets a pending signal break into co */
 void er_host_clear_status(er_host *h);           /* before anything else is printed */
 
-/* A write to the study that replays as nothing if it is in the file already. */
-int er_host_put(er_host *h, bool update, const char *table, size_t n, const char *const *cols,
-                const er_value *vals, er_err *err);
+/* Counts a write to the study on the logical clock.  True if it must not be made:
+ * it is in the file already. */
+bool er_host_put_known(er_host *h);
 
 /* ---- task.c ----------------------------------------------------------------- */
 

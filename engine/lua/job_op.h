@@ -12,7 +12,8 @@ typedef struct { char *path, *from, *bytes; size_t len; } er_work_file;
 typedef struct er_job_op {
   er_op op;
   er_job *job;
-  er_job_spec spec;
+  er_job_spec spec;              /* read when the job starts: a replayed one never does */
+  int table;                     /* the caller's table in the registry until then */
   int64_t id;
   char **strings;                /* everything the spec points to */
   size_t n_strings;
@@ -30,8 +31,8 @@ typedef struct er_job_op {
 bool er_field_flag(lua_State *L, int idx, const char *field);
 double er_field_number(lua_State *L, int idx, const char *field);
 
-/* Reads the table at stack index 1 into o->spec; all strings become o's own. */
-void er_job_op_read(lua_State *L, er_job_op *o);
+/* Reads the table at idx into o->spec; all strings become o's own. */
+void er_job_op_read(lua_State *L, int idx, er_job_op *o);
 void er_job_op_free(er_job_op *o);              /* what er_job_op_read made */
 
 /* er_job_prepare: makes the job's folders and fills its workspace. */

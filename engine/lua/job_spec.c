@@ -76,10 +76,10 @@ int er_job_op_prepare(void *ud, const er_job_spec *spec, er_err *err) {
 
 /* ---- reading the spec ---- */
 
-static const char **string_list(lua_State *L, er_job_op *o, const char *field) {
+static const char **string_list(lua_State *L, int idx, er_job_op *o, const char *field) {
   const char **list;
   size_t n = 0;
-  lua_getfield(L, 1, field);
+  lua_getfield(L, idx, field);
   if (lua_istable(L, -1)) n = lua_rawlen(L, -1);
   list = er_calloc(n + 1, sizeof *list);
   for (size_t i = 0; i < n; i++) {
@@ -116,8 +116,8 @@ double er_field_number(lua_State *L, int idx, const char *field) {
   return x;
 }
 
-static void read_limits(lua_State *L, er_job_limits *m) {
-  lua_getfield(L, 1, "limits");
+static void read_limits(lua_State *L, int idx, er_job_limits *m) {
+  lua_getfield(L, idx, "limits");
   if (lua_istable(L, -1)) {
     int i = lua_gettop(L);
     m->wall_s = er_field_number(L, i, "wall");
@@ -139,8 +139,8 @@ static void add_bind(er_job_op *o, const char *host, const char *inside, bool wr
 }
 
 /* work = { {path=, bytes=} | {path=, from=}, ... } */
-static void read_work(lua_State *L, er_job_op *o) {
-  lua_getfield(L, 1, "work");
+static void read_work(lua_State *L, int idx, er_job_op *o) {
+  lua_getfield(L, idx, "work");
   o->n_work = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
   o->work = er_calloc(o->n_work + 1, sizeof *o->work);
   for (size_t i = 0; i < o->n_work; i++) {
@@ -158,8 +158,8 @@ static void read_work(lua_State *L, er_job_op *o) {
   lua_pop(L, 1);
 }
 
-static void read_binds(lua_State *L, er_job_op *o) {
-  lua_getfield(L, 1, "binds");
+static void read_binds(lua_State *L, int idx, er_job_op *o) {
+  lua_getfield(L, idx, "binds");
   for (size_t i = 1; lua_istable(L, -1) && i <= lua_rawlen(L, -1); i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
     char *host = string_field(L, -1, o, "host"), *inside = string_field(L, -1, o, "inside");
@@ -177,19 +177,18 @@ static void bind_own(er_job_op *o) {
   er_free(dir);
 }
 
-void er_job_op_read(lua_State *L, er_job_op *o) {
-  o->spec.argv = string_list(L, o, "argv");
-  o->spec.env = string_list(L, o, "env");
-  o->spec.dir = string_field(L, 1, o, "dir");
-  o->spec.artifact = string_field(L, 1, o, "artifact");
-  o->spec.curve = er_field_flag(L, 1, "curve");
-  o->spec.metrics = er_field_flag(L, 1, "metrics");
-  o->inspect = er_field_flag(L, 1, "inspect");
-  o->spec.gpus = (int)er_field_number(L, 1, "gpus");
-  o->id = (int64_t)er_field_number(L, 1, "id");
-  read_limits(L, &o->spec.limits);
+void er_job_op_read(lua_State *L, int idx, er_job_op *o) {
+  o->spec.argv = string_list(L, idx, o, "argv");
+  o->spec.env = string_list(L, idx, o, "env");
+  o->spec.dir = string_field(L, idx, o, "dir");
+  o->spec.artifact = string_field(L, idx, o, "artifact");
+  o->spec.curve = er_field_flag(L, idx, "curve");
+  o->spec.metrics = er_field_flag(L, idx, "metrics");
+  o->inspect = er_field_flag(L, idx, "inspect");
+  o->spec.gpus = (int)er_field_number(L, idx, "gpus");
+  read_limits(L, idx, &o->spec.limits);
   bind_own(o);
-  read_work(L, o);
-  read_binds(L, o);
+  read_work(L, idx, o);
+  read_binds(L, idx, o);
   o->spec.binds = o->binds;
 }

@@ -92,6 +92,9 @@ static void poll_curves(void *ud) {
 static void job_start(er_op *op) {
   er_job_op *o = (er_job_op *)op;
   er_host *h = op->host;
+  lua_rawgeti(h->L, LUA_REGISTRYINDEX, o->table);
+  er_job_op_read(h->L, lua_gettop(h->L), o);
+  lua_pop(h->L, 1);
   o->next_live = h->live_jobs;
   h->live_jobs = o;
   er_fault("job.before_spawn");
@@ -122,7 +125,10 @@ static void job_abort(er_op *op) {
   op->keep = true;
 }
 
-static void job_free(er_op *op) { er_job_op_free((er_job_op *)op); }
+static void job_free(er_op *op) {
+  luaL_unref(op->host->L, LUA_REGISTRYINDEX, ((er_job_op *)op)->table);
+  er_job_op_free((er_job_op *)op);
+}
 
 static int job_push(lua_State *L, er_op *op) {
   er_host *h = op->host;
@@ -143,11 +149,16 @@ static int job_run(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   if (h->jobs == NULL && !h->offline) return luaL_error(L, "job.run: call job.setup first");
   lua_settop(L, 1);
+  lua_getfield(L, 1, "argv");
+  lua_getfield(L, 1, "dir");
+  if (!lua_isstring(L, -1) || !lua_istable(L, -2) || lua_rawlen(L, -2) == 0) return luaL_error(L, "job.run: dir and argv are needed");
+  lua_settop(L, 1);
   o = (er_job_op *)er_op_new(t, &job_class, sizeof *o);
-  er_job_op_read(L, o);
-  if (o->spec.dir == NULL || o->spec.argv[0] == NULL) return luaL_error(L, "job.run: dir and argv are needed");
+  o->id = (int64_t)er_field_number(L, 1, "id");
   lua_getfield(L, 1, "key");
   key = luaL_checklstring(L, -1, &n);
+  lua_pushvalue(L, 1);
+  o->table = luaL_ref(L, LUA_REGISTRYINDEX);
   return er_effect_wait(L, &o->op, "job", key, n);
 }
 

@@ -295,10 +295,12 @@ static int put(lua_State *L, bool update) {
   size_t n;
   luaL_checktype(L, 2, LUA_TTABLE);
   if (h->store == NULL) return luaL_error(L, "put: no study is open");
+  if (er_host_put_known(h)) return 0;
   if (h->mode != ER_JOURNAL_OFF && h->current != NULL && h->current->quiet)
     return luaL_error(L, "the study cannot be changed inside erlua.once, whose function does not run again; do it outside");
   n = read_row(L, 2, cols, vals);
-  if (er_host_put(h, update, table, n, cols, vals, &err) == 0) return 0;
+  int rc = update ? er_store_update(h->store, table, n, cols, vals, &err) : er_store_put(h->store, table, n, cols, vals, &err);
+  if (rc == 0) return 0;
   er_host_fatal(h, &err);                       /* a study that cannot be written must not go on */
   return luaL_error(L, "%s", err.msg);
 }

@@ -11,6 +11,24 @@ local M = {}
 local Stages = {}
 Stages.__index = Stages
 
+-- Limits in the form of a job; the same table for every trial.
+local function limits_of(env, with_budget)
+  local out = {}
+  for name, v in pairs(env.limits) do out[name] = v end
+  if with_budget and env.budget then out.budget, out.budget_is_cpu = env.budget.seconds, env.budget.cpu end
+  return out
+end
+
+local function variables_of(study)
+  local env, out = study.env, { "ERLUA_SEED=" .. study.opt.seed }
+  if env.preset then out[#out + 1] = "ERLUA_PRESET=" .. env.preset end
+  if env.budget then
+    out[#out + 1] = string.format("ERLUA_BUDGET=%.14g", env.budget.seconds)
+    out[#out + 1] = "ERLUA_BUDGET_CLOCK=" .. (env.budget.cpu and "cpu" or "wall")
+  end
+  return out
+end
+
 local function holds(folder, path) return (path .. "/"):sub(1, #folder + 1) == folder .. "/" end
 
 -- What env.lua lets the jobs read must not show them the study or the evaluation's data.
@@ -32,10 +50,13 @@ function M.new(study)
   local env = study.env
   if study.how ~= "replayed" then check_read(study) end
   local self = setmetatable({ study = study, env = env, dir = study.dir, sandbox = study.opt.sandbox ~= false,
-    frozen = {}, data = {}, binds = {} }, Stages)
+    frozen = {}, data = {}, binds = {}, pristine = {}, variables = variables_of(study), limits = limits_of(env, false),
+    train_limits = limits_of(env, true) }, Stages)
+  for path in pairs(env.pristine) do self.pristine[#self.pristine + 1] = path end
   for _, path in ipairs(env.frozen_files) do self.frozen[#self.frozen + 1] = { path = path, from = self:source(path) } end
   for _, path in ipairs(env.data_files) do self.data[#self.data + 1] = { path = path, from = self:source(path) } end
   for _, path in ipairs(env.read) do self.binds[#self.binds + 1] = { host = path, inside = path } end
+  self:set_up_evaluation()
   return self
 end
 
@@ -46,34 +67,28 @@ function Stages:source(path)
   return big and big.source or self.dir .. "/snapshot/" .. path
 end
 
+-- The evaluation sees the data as well.
+function Stages:set_up_evaluation()
+  self.eval_binds, self.eval_variables = self.binds, self.variables
+  if #self.data == 0 then return end
+  self.eval_variables = table.move(self.variables, 1, #self.variables, 1, {})
+  table.insert(self.eval_variables, "ERLUA_DATA=" .. (self.sandbox and "/erlua/data" or self.dir .. "/snapshot"))
+  self.eval_binds = table.move(self.binds, 1, #self.binds, 1, {})
+  for _, f in ipairs(self.data) do table.insert(self.eval_binds, { host = f.from, inside = "/erlua/data/" .. f.path }) end
+end
+
 -- The workspace: the editable files as the patch wants them, the frozen ones bound.
 function Stages:work(t)
+  if t.work then return t.work end
   local out = {}
-  for path, bytes in pairs(self.env.pristine) do
+  for _, path in ipairs(self.pristine) do
     local changed = t.changes[path]
-    if changed ~= false then out[#out + 1] = { path = path, bytes = changed or bytes } end
+    if changed ~= false then out[#out + 1] = { path = path, bytes = changed or self.env.pristine[path] } end
   end
   for path, bytes in pairs(t.changes) do
     if bytes and not self.env.pristine[path] then out[#out + 1] = { path = path, bytes = bytes } end
   end
-  table.move(self.frozen, 1, #self.frozen, #out + 1, out)
-  return out
-end
-
-function Stages:variables()
-  local env, out = self.env, { "ERLUA_SEED=" .. self.study.opt.seed }
-  if env.preset then out[#out + 1] = "ERLUA_PRESET=" .. env.preset end
-  if env.budget then
-    out[#out + 1] = string.format("ERLUA_BUDGET=%.14g", env.budget.seconds)
-    out[#out + 1] = "ERLUA_BUDGET_CLOCK=" .. (env.budget.cpu and "cpu" or "wall")
-  end
-  return out
-end
-
-local function limits_of(env, with_budget)
-  local out = {}
-  for name, v in pairs(env.limits) do out[name] = v end
-  if with_budget and env.budget then out.budget, out.budget_is_cpu = env.budget.seconds, env.budget.cpu end
+  t.work = table.move(self.frozen, 1, #self.frozen, #out + 1, out)
   return out
 end
 
@@ -91,30 +106,20 @@ function Stages:run(t, stage, spec)
 end
 
 function Stages:check(t)
-  return self:run(t, "check", { argv = self.env.check_command, work = self:work(t), env = self:variables(), binds = self.binds,
-    limits = limits_of(self.env, false) })
+  return self:run(t, "check", { argv = self.env.check_command, work = self:work(t), env = self.variables, binds = self.binds,
+    limits = self.limits })
 end
 
 function Stages:train(t)
-  return self:run(t, "train", { argv = self.env.train_command, work = self:work(t), env = self:variables(), binds = self.binds,
-    limits = limits_of(self.env, true), gpus = self.env.limits.gpus, curve = true, inspect = true })
+  return self:run(t, "train", { argv = self.env.train_command, work = self:work(t), env = self.variables, binds = self.binds,
+    limits = self.train_limits, gpus = self.env.limits.gpus, curve = true, inspect = true })
 end
 
 -- Frozen files, the patch's files and the data; nothing that training wrote but its
 -- artifact, read-only.
 function Stages:evaluate(t)
-  local work, env, binds = self:work(t), self:variables(), self.binds
-  if #self.data > 0 then
-    if self.sandbox then
-      binds = table.move(self.binds, 1, #self.binds, 1, {})
-      for _, f in ipairs(self.data) do binds[#binds + 1] = { host = f.from, inside = "/erlua/data/" .. f.path } end
-      env[#env + 1] = "ERLUA_DATA=/erlua/data"
-    else
-      env[#env + 1] = "ERLUA_DATA=" .. self.dir .. "/snapshot"
-    end
-  end
-  return self:run(t, "evaluate", { argv = self.env.evaluate_command, work = work, env = env, binds = binds, metrics = true,
-    artifact = self.dir .. "/jobs/" .. t.jobs.train .. "/out", limits = limits_of(self.env, false),
+  return self:run(t, "evaluate", { argv = self.env.evaluate_command, work = self:work(t), env = self.eval_variables,
+    binds = self.eval_binds, metrics = true, artifact = self.dir .. "/jobs/" .. t.jobs.train .. "/out", limits = self.limits,
     gpus = self.env.limits.gpus })
 end
 

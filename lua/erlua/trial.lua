@@ -153,7 +153,7 @@ function Room:run(idea)
   t.changes = changes
   t.outcome, t.reason = run_stages(self, t)
   if t.outcome ~= "ok" then t.reward = nil end
-  t.changes = nil
+  t.changes, t.work = nil, nil
   return finish(self, t)
 end
 
