@@ -170,8 +170,11 @@ static int remove_at(int at, const char *name, bool folder) {
   if (fd < 0 && errno == EACCES && fchmodat(at, name, 0700, 0) == 0)
     fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -1;
-  fchmod(fd, 0700);
-  if (empty_dir(fd) < 0) return -1;
+  if (empty_dir(fd) < 0) {                     /* a folder that nothing may be taken out of: once more, opened up */
+    if (fchmodat(at, name, 0700, 0) < 0) return -1;
+    fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || empty_dir(fd) < 0) return -1;
+  }
   return unlinkat(at, name, AT_REMOVEDIR);
 }
 

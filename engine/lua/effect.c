@@ -274,14 +274,18 @@ static void lost_place(er_host *h, const er_effect_row *row) {
   er_host_fatal(h, &err);
 }
 
-static void end_replay(er_host *h) {
-  er_journal_rest(h->source);
+void er_effects_forget(er_host *h) {
   while (h->late != NULL) {
     er_op *op = h->late;
     h->late = op->next;
     er_free(op->call);
     er_free(op);
   }
+}
+
+static void end_replay(er_host *h) {
+  er_journal_rest(h->source);
+  er_effects_forget(h);
   h->mode = ER_JOURNAL_LIVE;
   h->next_ord = h->ord + 1;
   if (h->offline) h->leaving = true;

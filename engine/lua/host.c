@@ -38,6 +38,7 @@ void er_host_free(er_host *h) {
   if (the_host == h) the_host = NULL;
   if (h->jobs != NULL) er_jobs_drop_all(h);
   er_tasks_drop_all(h);
+  er_effects_forget(h);
   lua_close(h->L);
   if (h->jobs != NULL) er_jobs_free(h->jobs);
   if (h->source != h->store) er_store_close(h->source);

@@ -249,5 +249,6 @@ bool er_replay_step(er_host *h);
 /* Commits and wakes what is done, each drained before the next. */
 void er_effects_settle(er_host *h);
 void er_effects_start(er_host *h);
+void er_effects_forget(er_host *h);              /* the notes on effects that replay saw cancelled */
 
 #endif

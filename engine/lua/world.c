@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "lua/det.h"
 #include "lua/host.h"
 #include "lua/json.h"
@@ -28,14 +29,24 @@ ER_LJMP static int stock(lua_State *L) {
 
 /* ---- readings ---------------------------------------------------------------------- */
 
-/* The reading itself: upvalue 1 with the caller's arguments, as a JSON array. */
+/* The reading itself: upvalue 1 with the caller's arguments, as a JSON array of the
+ * result, or of null and the message of an error. */
 static void make_reading(lua_State *L, void *ud, er_buf *out) {
   int n = lua_gettop(L);
+  size_t len;
+  const char *message;
   er_err err;
   (void)ud;
   lua_pushvalue(L, lua_upvalueindex(1));
   for (int i = 1; i <= n; i++) lua_pushvalue(L, i);
-  lua_call(L, n, 1);
+  if (lua_pcall(L, n, 1, 0) != LUA_OK) {
+    message = luaL_tolstring(L, -1, &len);
+    er_buf_str(out, "[null,");
+    er_text_quote(out, message, len);
+    er_buf_char(out, ']');
+    lua_pop(L, 2);
+    return;
+  }
   er_buf_char(out, '[');
   if (er_json_encode(L, -1, out, &err) < 0) er_buf_str(out, "null");
   er_buf_char(out, ']');
@@ -61,7 +72,7 @@ static int reading(lua_State *L) {
   lua_pop(L, 1);
   n = er_effect_now(L, name, call.ptr, call.len, make_reading, NULL);
   er_buf_free(&call);
-  return n;
+  return n == 1 ? 1 : luaL_error(L, "%s: %s", name, lua_tostring(L, -1));
 }
 
 /* os.time with a table is arithmetic, not a reading. */

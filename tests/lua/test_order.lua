@@ -320,7 +320,7 @@ t.test("a recorded failure is raised again when the strategy is resumed", functi
   t.eq(r.code, 0, r.stderr)
   t.match(t.read(dir .. "/said"), "^false no such model false no such host\n")
   r = engine.run { "replay", dir .. "/study" }
-  t.eq({ r.code, r.stderr }, { 0, "" })
+  t.eq({ r.code, r.stderr }, { 0, "" }, r.stderr)
 end)
 
 t.test("a cancelled task whose handlers were forced to end comes out the same in replay", function()
@@ -339,7 +339,7 @@ t.test("a cancelled task whose handlers were forced to end comes out the same in
   t.eq(r.code, 0, r.stderr)
   t.eq(engine.sql(dir, "SELECT count(*) FROM effects WHERE kind = 'expired'"), "1")
   r = engine.run { "replay", dir }
-  t.eq({ r.code, r.stderr }, { 0, "" })
+  t.eq({ r.code, r.stderr }, { 0, "" }, r.stderr)
 end)
 
 t.test("os.exit in a strategy commits what was done and leaves its jobs to the next engine", function()
