@@ -111,13 +111,13 @@ static void nothing(lua_State *L, void *ud, er_buf *out) {
 static int task_cancel(lua_State *L) {
   er_task *t = check_task(L, 1);
   er_host *h = er_host_of(L);
-  er_buf call = {0};
+  const char *call;
+  size_t len;
   if (t->state == ER_TASK_DONE || t->cancelled) return 0;
   t->observed = true;
-  er_text_quote(&call, t->path, strlen(t->path));
-  lua_settop(L, 0);
-  er_effect_now(L, "cancel", call.ptr, call.len, nothing, NULL);
-  er_buf_free(&call);
+  lua_pushfstring(L, "\"%s\"", t->path);
+  call = lua_tolstring(L, -1, &len);
+  er_effect_now(L, "cancel", call, len, nothing, NULL);
   er_task_cancel(t);
   if (t == h->current) {
     t->unwinding = true;

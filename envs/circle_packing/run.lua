@@ -1,5 +1,5 @@
 -- run.lua - frozen: runs pack.lua with a bounded number of steps and leaves its circles in $ERLUA_OUT/circles.json.
--- pack.lua gets no clock, no files and no chance: what it returns depends on its text alone, on every machine.
+-- pack.lua gets no clock, no files and no random numbers: what it returns depends on its text.
 
 local STEPS = 12000000                    -- VM instructions; about a tenth of a second
 local CURVE_POINTS = 1000
@@ -17,11 +17,25 @@ local function without(library, ...)
   return copy
 end
 
+-- pairs in an order of its own (numbers, then strings): the stock order differs from run to run.
+local function ordered_pairs(t)
+  local keys, at = {}, 0
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b)
+    if type(a) ~= type(b) then return type(a) < type(b) end
+    return a < b
+  end)
+  return function()
+    at = at + 1
+    if keys[at] ~= nil then return keys[at], t[keys[at]] end
+  end
+end
+
 local function bare_environment()
   return {
     math = without(math, "random", "randomseed"), table = without(table), string = without(string, "dump", "rep"),
-    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, select = select,
-    tonumber = tonumber, tostring = tostring, type = type,
+    assert = assert, error = error, ipairs = ipairs, pairs = ordered_pairs, select = select, tonumber = tonumber,
+    tostring = tostring, type = type,
   }
 end
 

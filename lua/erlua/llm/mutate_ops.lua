@@ -90,14 +90,13 @@ function M.number(view, random, step)
   return lines, string.format("Change %s to %s in %s: %s", old, new, place(view, found.line), quoted(after)), true
 end
 
--- The numbers that stand at the same places of a hunk's line before and after it and differ: { before, after, token }.
-local function moved_numbers(before, line, hunk)
-  local from, to = before.info[hunk.from], line.info
+-- The numbers that stand at the same places of two lines and differ: { before, after, token }.
+local function moved_numbers(before, i, after, j)
+  local from, to = before.info[i].numbers, after.info[j].numbers
   local moved = {}
-  if #from.numbers ~= #to.numbers then return moved end
-  for i, token in ipairs(to.numbers) do
-    local old = before.lines[hunk.from]:sub(from.numbers[i][1], from.numbers[i][2])
-    local new = line.text:sub(token[1], token[2])
+  for n, token in ipairs(#from == #to and to or {}) do
+    local old = before.lines[i]:sub(from[n][1], from[n][2])
+    local new = after.lines[j]:sub(token[1], token[2])
     if old ~= new then moved[#moved + 1] = { old, new, token } end
   end
   return moved
@@ -113,7 +112,7 @@ function M.further(view, before, hunks, random)
   hunk = hunks[hunk]
   if hunk.from ~= hunk.to or #hunk.lines ~= 1 then return nil end
   local at = hunk.from + shift
-  local moved = moved_numbers(before, { info = view.info[at], text = view.lines[at] }, hunk)
+  local moved = moved_numbers(before, hunk.from, view, at)
   if #moved == 0 then return nil end
   local old, new, token = table.unpack(pick(moved, random))
   local ratio = tonumber(new) / tonumber(old)
