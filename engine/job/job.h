@@ -40,6 +40,7 @@ typedef struct {
   double wall_s, cpu_s;
   uint64_t memory, disk, output;     /* bytes */
   uint64_t processes;
+  bool processes_watched;            /* counted every 100 ms only: joining a cgroup takes some 10 ms */
   double grace_s;                    /* between SIGTERM and SIGKILL; default 0.5 */
   double budget_s;                   /* when used up the command is ended, and that is no failure */
   bool budget_is_cpu;

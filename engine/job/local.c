@@ -95,6 +95,7 @@ static void add_limits(er_words *w, const er_job_limits *l) {
   add_bytes(w, "--disk", l->disk);
   add_bytes(w, "--output", l->output);
   add_bytes(w, "--processes", l->processes);
+  if (l->processes > 0 && l->processes_watched) er_words_add(w, "--watch-processes");
   er_words_add(w, "--grace");
   er_words_fmt(w, "%.6f", l->grace_s > 0 ? l->grace_s : 0.5);
 }

@@ -128,12 +128,13 @@ static void on_alarm(int sig) {
 }
 
 void er_host_signals(er_host *h) {
-  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
   struct itimerval each_second = {{1, 0}, {1, 0}};
   the_host = h;
   sigaction(SIGINT, &sa, NULL);
   sigaction(SIGTERM, &sa, NULL);
-  sigaction(SIGHUP, &sa, NULL);
+  sigaction(SIGHUP, NULL, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &sa, NULL);   /* nohup is obeyed */
   sa.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &sa, NULL);
   sa.sa_handler = on_alarm;
@@ -225,6 +226,13 @@ static void end_others(er_host *h) {
   er_tasks_cancel_all(h, NULL);
   double until = er_clock_mono() + 6;
   while (h->live != NULL && !h->fatal && er_clock_mono() < until && er_host_turn(h, true)) {}
+}
+
+/* The script has ended and its journal has not: what is left woke nobody the first
+ * time either, or the script is another one. */
+static void replay_rest(er_host *h) {
+  h->main = NULL;
+  while (h->mode == ER_JOURNAL_REPLAY && !h->fatal && !h->leaving && (h->offline || !h->exiting)) er_replay_step(h);
 }
 
 static void report_main_error(er_host *h, er_task *t) {
@@ -330,9 +338,10 @@ int er_host_main(er_host *h, int nargs) {
   }
   if (main_done(h)) {
     report_main_error(h, t);
+    if (!h->exiting && !h->fatal && !h->leaving) end_others(h);
+    replay_rest(h);
     finish_study(h, t);
     use_result(h, t);
-    if (!h->exiting && !h->fatal && !h->leaving) end_others(h);
   }
   h->main = NULL;
   er_task_release(t);

@@ -126,6 +126,7 @@ static void read_limits(lua_State *L, int idx, er_job_limits *m) {
     m->disk = (uint64_t)er_field_number(L, i, "disk");
     m->output = (uint64_t)er_field_number(L, i, "output");
     m->processes = (uint64_t)er_field_number(L, i, "processes");
+    m->processes_watched = er_field_flag(L, i, "processes_watched");
     m->grace_s = er_field_number(L, i, "grace");
     m->budget_s = er_field_number(L, i, "budget");
     m->budget_is_cpu = er_field_flag(L, i, "budget_is_cpu");

@@ -121,6 +121,7 @@ static int task_cancel(lua_State *L) {
   er_task_cancel(t);
   if (t == h->current) {
     t->unwinding = true;
+    t->raised++;
     lua_pushliteral(L, "cancelled");
     return lua_error(L);
   }

@@ -103,6 +103,7 @@ local function read_limits(given, prefix)
     if not x then return nil, "field '" .. (prefix or "") .. "limits." .. name .. "' " .. message end
     out[name] = x
   end
+  out.processes_watched = not (given and given.processes)      -- the default is worth no cgroup
   return out
 end
 

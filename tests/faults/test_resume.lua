@@ -216,6 +216,23 @@ for _, idea in ipairs(study:propose { n = 2 }) do if n > 0 then study:trial(idea
   t.match(r.stderr, "mine%.lua:4")
 end)
 
+t.test("a strategy that ends before its journal does is told so", function()
+  local dir = t.tmpdir()
+  local plan = t.write(dir .. "/plan", "3")
+  local script = t.write(dir .. "/mine.lua", [[
+local study = erlua.study(erlua.options { env = "x" })
+study:baseline()
+if io.open("]] .. plan .. [["):read("n") == 0 then return end
+for _, idea in ipairs(study:propose { n = 2 }) do study:trial(idea) end
+]])
+  local args = { script, "--env", engine.env, "--study", dir .. "/s" }
+  t.eq(engine.run(args, { fault = "commit.after:9" }).signal, 9)
+  t.write(plan, "0")
+  local r = engine.run(args)
+  t.eq(r.code, 1, r.stderr)
+  t.match(r.stderr, "the journal goes on with `job [^\n]*mine%.lua:4")
+end)
+
 -- ---- replay --------------------------------------------------------------------------------
 
 t.test("replay is equal for a finished and for a killed study, and detects what was tampered with", function()
@@ -243,6 +260,27 @@ t.test("replay is equal for a finished and for a killed study, and detects what 
   end
   t.eq(engine.run({ "replay", dir .. "/none" }).code, 1)
   t.eq(engine.run({ "replay" }).code, 2)
+end)
+
+t.test("replay is equal where the script ended, or left, while others were being woken", function()
+  for _, last in ipairs { "", "os.exit(0)", "error('the end')" } do
+    local dir = t.tmpdir()
+    local script = t.write(dir .. "/mine.lua", [[
+local study = erlua.study(erlua.options { env = "x" })
+study:baseline()
+for i = 1, 5 do erlua.spawn(function()
+  local a <close> = setmetatable({}, { __close = function() erlua.sleep(0.001) end })
+  erlua.sleep(0.02) erlua.sleep(i)
+end) end
+erlua.sleep(0.02)
+]] .. last)
+    local r = engine.run { script, "--env", engine.env, "--study", dir .. "/s" }
+    t.eq(r.code, last:find("error") and 1 or 0, r.stderr)
+    t.ok(tonumber(engine.sql(dir .. "/s", "SELECT count(*) FROM effects WHERE kind = 'sleep'")) >= 6)
+    r = engine.run { "replay", dir .. "/s" }
+    t.eq(r.code, last:find("error") and 1 or 0, last .. ": " .. r.stderr)
+    t.no_match(r.stderr, "differs")
+  end
 end)
 
 t.test("replay leaves the study as it was, works while it runs, and keeps a copy when asked", function()
@@ -312,6 +350,15 @@ t.test("SIGTERM and SIGHUP: the engine leaves at once, its jobs go on and are ad
     finish(dir, args)
     t.eq(engine.sql(dir, "SELECT max(starts), min(starts) FROM jobs"), "1|1", name .. ": adopted, not run again")
   end
+end)
+
+t.test("a hang-up is ignored under nohup", function()
+  local dir = t.tmpdir()
+  local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", t.erlua,
+    table.unpack(search({ "--study", dir .. "/s", "--preset", "slow" }, 1)) })
+  engine.signal("HUP", engine.pid(dir .. "/s"))
+  local _, r = e:wait()
+  t.eq(r.code, 0, r.stderr)
 end)
 
 local function endless(body)

@@ -137,6 +137,10 @@ static bool unified(void) {
   return statfs(ROOT, &fs) == 0 && (unsigned long)fs.f_type == CGROUP2_MAGIC;
 }
 
+/* Joining a group makes the kernel wait for a grace period, some 10 ms a group:
+ * worth it for a limit that env.lua names, not for the default. */
+static bool pids_wanted(const sv_options *o) { return o->processes > 0 && !o->watch_processes; }
+
 /* In version 2 one group holds everything; the name of a resource is set only where its controller is on. */
 static void limit_v2(sv_cgroup *cg, const sv_options *o, uint64_t tasks) {
   const char *dir = cg->dir[SV_CG_CPU];
@@ -145,12 +149,12 @@ static void limit_v2(sv_cgroup *cg, const sv_options *o, uint64_t tasks) {
     write_file(dir, "memory.oom.group", "1");
     strcpy(cg->dir[SV_CG_MEMORY], dir);
   }
-  if (o->processes > 0 && write_number(dir, "pids.max", tasks) == 0) strcpy(cg->dir[SV_CG_PIDS], dir);
+  if (pids_wanted(o) && write_number(dir, "pids.max", tasks) == 0) strcpy(cg->dir[SV_CG_PIDS], dir);
 }
 
 static void limit_v1(sv_cgroup *cg, const sv_options *o, uint64_t tasks) {
   if (o->memory > 0) make_v1(cg, SV_CG_MEMORY);
-  if (o->processes > 0) make_v1(cg, SV_CG_PIDS);
+  if (pids_wanted(o)) make_v1(cg, SV_CG_PIDS);
   if (o->cpu > 0 || (o->budget > 0 && o->budget_is_cpu)) make_v1(cg, SV_CG_CPU);
   if (cg->dir[SV_CG_MEMORY][0] != '\0') {
     if (write_number(cg->dir[SV_CG_MEMORY], "memory.limit_in_bytes", o->memory) < 0) drop(cg, SV_CG_MEMORY);
@@ -164,7 +168,7 @@ void sv_cgroup_make(sv_cgroup *cg, const sv_options *o) {
   uint64_t tasks = o->processes + (o->sandbox ? 2 : 0);   /* bwrap and its init are not the job's */
   memset(cg, 0, sizeof *cg);
   if (o->no_cgroup) return;
-  if (o->memory == 0 && o->processes == 0 && o->cpu <= 0 && !(o->budget > 0 && o->budget_is_cpu)) return;
+  if (o->memory == 0 && !pids_wanted(o) && o->cpu <= 0 && !(o->budget > 0 && o->budget_is_cpu)) return;
   if (unified()) {
     make_v2(cg);
     if (cg->v2) limit_v2(cg, o, tasks);

@@ -23,6 +23,7 @@ static bool read_flag(sv_options *o, const char *name) {
   else if (strcmp(name, "--metrics") == 0) o->metrics = true;
   else if (strcmp(name, "--no-cgroup") == 0) o->no_cgroup = true;
   else if (strcmp(name, "--budget-is-cpu") == 0) o->budget_is_cpu = true;
+  else if (strcmp(name, "--watch-processes") == 0) o->watch_processes = true;
   else return false;
   return true;
 }

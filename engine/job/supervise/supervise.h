@@ -28,6 +28,7 @@ typedef struct {
   bool sandbox;                    /* argv is bwrap's: descriptor 3 carries its status */
   bool curve, metrics;             /* files to make before the start */
   bool no_cgroup;                  /* hold limits by adding up, for tests */
+  bool watch_processes;            /* count them now and then instead of joining a cgroup */
   bool budget_is_cpu;
   double wall, cpu, grace, budget; /* seconds; 0 is no limit */
   uint64_t memory, disk, output, processes;
