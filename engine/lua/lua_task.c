@@ -182,17 +182,16 @@ static int group_spawn(lua_State *L) {
 
 typedef struct { er_op op; er_group *group; } group_op;
 
-/* The next finished task, ok, and its results or error; nothing when none is left. */
+/* ok and the results or the error of the next finished task; nothing when none is left. */
 static int push_finished(lua_State *L, er_group *g) {
   er_task *t = g->first;
   int n;
   if (t == NULL) return 0;
   g->first = t->next;
   if (g->first == NULL) g->last = NULL;
-  push_task(L, t);
   n = push_outcome(L, t);
   er_task_release(t);
-  return n + 1;
+  return n;
 }
 
 static int next_push(lua_State *L, er_op *op) { return push_finished(L, ((group_op *)op)->group); }

@@ -77,7 +77,7 @@ static int open_db(er_store *s, er_store_mode mode, er_err *err) {
     return er__store_fail(s, err, "opening it");
   sqlite3_extended_result_codes(s->db, 1);
   sqlite3_busy_timeout(s->db, 5000);
-  if (mode == ER_STORE_READ) return exec(s, "PRAGMA query_only=1", "opening it", err);
+  if (mode == ER_STORE_READ) return exec(s, "PRAGMA query_only=1; BEGIN", "opening it", err);   /* one state, whoever writes meanwhile */
   return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                  "PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY",
               "opening it", err);

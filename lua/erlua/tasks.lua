@@ -33,7 +33,7 @@ function Pool:next()
   self:fill()
   if self.live == 0 then return nil end
   self.live = self.live - 1
-  return select(2, self.group:next())
+  return self.group:next()
 end
 
 function Pool:close()
@@ -96,7 +96,7 @@ function Race:__close()
   for _, t in ipairs(self) do
     if not t:done() then t:cancel() end
   end
-  while self.group:next() do end
+  while self.group:next() ~= nil do end
 end
 
 ---Calls fn(...) and gives up after a time: the call is cancelled.
@@ -108,7 +108,7 @@ function M.timeout(seconds, fn, ...)
   local work = group:spawn(function(...) return "done", fn(...) end, ...)
   local clock = group:spawn(function() core.sleep(seconds, "timeout") return "timeout" end)
   local race <close> = setmetatable({ work, clock, group = group }, Race)
-  local function finish(_, ok, what, ...)
+  local function finish(ok, what, ...)
     if not ok then error(what, 0) end
     if what == "timeout" then return nil, "timeout", "timeout" end
     return ...

@@ -259,7 +259,9 @@ t.test("replay is equal for a finished and for a killed study, and detects what 
     end
   end
   t.eq(engine.run({ "replay", dir .. "/none" }).code, 1)
-  t.eq(engine.run({ "replay" }).code, 2)
+  for _, wrong in ipairs { {}, { done, "--kepe", "x" }, { done, killed }, { done, "--keep" } } do
+    t.eq(engine.run({ "replay", table.unpack(wrong) }).code, 2, table.concat(wrong, " "))
+  end
 end)
 
 t.test("replay is equal where the script ended, or left, while others were being woken", function()
@@ -283,7 +285,20 @@ erlua.sleep(0.02)
   end
 end)
 
-t.test("replay leaves the study as it was, works while it runs, and keeps a copy when asked", function()
+t.test("a study can be replayed at any moment of its life, also while it runs", function()
+  local dir = t.tmpdir() .. "/s"
+  local e = engine.start(search({ "--study", dir }, 4))
+  engine.await("it is there", function() return t.read(dir .. "/study.db") and engine.run({ "replay", dir }).code == 0 end)
+  local n = 0
+  while not e.done() do
+    replays(dir)
+    n = n + 1
+  end
+  t.ok(n > 3)
+  t.eq(e.result().code, 0)
+end)
+
+t.test("replay leaves the study as it was and keeps a copy when asked", function()
   local dir = t.tmpdir() .. "/s"
   half(nil, { "--study", dir })
   local before = engine.sql(dir, "SELECT count(*) FROM effects") .. engine.sql(dir, "SELECT state FROM studies")

@@ -7,6 +7,7 @@ local fs = require("erlua.core.fs")
 local json = require("erlua.json")
 local session = require("erlua.session")
 local files = require("erlua.study_files")
+local args = require("erlua.cli.args")
 
 local usage = [[
 usage: erlua replay STUDY [--keep FILE]
@@ -58,36 +59,25 @@ local function compare(source, copy, dir)
   return 0
 end
 
-local function temporary()
-  return (os.getenv("TMPDIR") or "/tmp") .. "/erlua-replay-" .. host.pid() .. ".db"
-end
-
-local function remove(path)
-  for _, tail in ipairs { "", "-wal", "-shm" } do fs.remove(path .. tail) end
-end
+local NAMELESS = ""          -- SQLite's own temporary file, which nobody has to remove
 
 return function(argv)
-  local dir = argv[1]
-  if not dir or dir == "--help" or dir == "-h" then
-    host.out(usage)
-    return dir and 0 or 2
-  end
-  local keep = argv[2] == "--keep" and argv[3] or nil
+  local opt, code = args.parse(argv, usage, { ["--keep"] = "file" }, 1)
+  if not opt then return code end
+  local dir, keep = opt[1], opt.keep
+  if not dir then return select(2, args.misuse("which study?", usage)) end
   local found, message = files.read(dir)
   if not found then return fail(message) end
-  local path = keep or temporary()
   if keep and fs.exists(keep) then return fail(keep .. " exists; choose another name for --keep") end
   local copy
-  copy, message = core.open(path, "create")
+  copy, message = core.open(keep or NAMELESS, "create")
   if not copy then return fail(message) end
   local ok
   ok, message = copy:copy_given(found.dir .. "/study.db")
   if not ok then return fail(message) end
   session.opened = { dir = found.dir, store = copy, row = found.row, options = found.options, source = found.store }
-  host.at_end(function(code)
-    local result = code == 0 and compare(found.store, copy, found.dir) or code
-    if not keep then remove(path) end
-    return result
+  host.at_end(function(ended)
+    return ended == 0 and compare(found.store, copy, found.dir) or ended
   end)
   return session.run(files.snapshot_script(found), {})
 end
