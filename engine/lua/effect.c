@@ -40,20 +40,29 @@ static void mismatch(er_host *h, const char *line, const char *asked, const er_e
   er_host_fatal(h, &err);
 }
 
+/* A reading is in the file before any wake that came after it: one that is missing
+ * while the journal goes on was never made by this script. */
+static void check_end(er_host *h, const er_task *t, int64_t seq, const char *line, const char *asked) {
+  er_effect_row next;
+  er_err err;
+  if (er_journal_next(h->source, h->ord, &next, &err) != 1) return;
+  er_fail(&err, "journal", "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, which the journal does "
+          "not have although it goes on with `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
+          h->script != NULL ? h->script : "the strategy", line, asked, seq, t->path, next.kind, next.call, next.line);
+  er_host_fatal(h, &err);
+}
+
 /* Looks up the row of the effect (t, seq): 1 found and the same call, 0 none.
- * Raises when it is another call or cannot be read. */
-ER_LJMP static int lookup(lua_State *L, er_task *t, int64_t seq, const uint8_t digest[16], const char *line,
-                          const char *asked, er_effect_row *row) {
+ * -1, and the program is to stop, when it is another call or cannot be read. */
+static int lookup(er_task *t, int64_t seq, const uint8_t digest[16], const char *line, const char *asked,
+                  er_effect_row *row) {
   er_host *h = t->host;
   er_err err;
   int rc = er_journal_find(h->source, t->path, seq, row, &err);
   if (rc < 0) er_host_fatal(h, &err);
+  else if (rc == 0) check_end(h, t, seq, line, asked);
   else if (rc == 1 && memcmp(row->digest, digest, 16) != 0) mismatch(h, line, asked, row);
-  if (h->fatal) {
-    lua_pushstring(L, h->fatal_err.msg);
-    return lua_error(L);
-  }
-  return rc;
+  return h->fatal ? -1 : rc;
 }
 
 /* ---- waiting effects ------------------------------------------------------------ */
@@ -226,7 +235,12 @@ int er_effect_now(lua_State *L, const char *kind, const char *call, size_t len, 
     char *line = er_task_where(L, t), *text = summary(kind, call, len);
     int found = 0;
     digest_of(kind, call, len, digest);
-    if (h->mode == ER_JOURNAL_REPLAY) found = lookup(L, t, seq, digest, line, text, &row);
+    if (h->mode == ER_JOURNAL_REPLAY) found = lookup(t, seq, digest, line, text, &row);
+    if (found < 0) {
+      er_free(line);
+      er_free(text);
+      return luaL_error(L, "%s", h->fatal_err.msg);
+    }
     if (found) er_buf_add(&result, row.result, row.result_len);
     else make(L, ud, &result);
     if (found == h->offline)                  /* new, or a copy of what was read */
@@ -289,6 +303,7 @@ static void end_replay(er_host *h) {
   h->mode = ER_JOURNAL_LIVE;
   h->next_ord = h->ord + 1;
   if (h->offline) h->leaving = true;
+  else er_jobs_end_orphans(h);
 }
 
 bool er_replay_step(er_host *h) {

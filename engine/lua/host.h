@@ -193,6 +193,7 @@ void er_task_observe(er_task *t);                /* somebody took notice of how 
 er_task *er_task_find(er_host *h, const char *path);
 void er_tasks_cancel_all(er_host *h, er_task *but);
 void er_tasks_drop_all(er_host *h);
+void er_jobs_end_orphans(er_host *h);            /* lua_job.c: at the end of replay */
 void er_jobs_drop_all(er_host *h);               /* lua_job.c: running jobs go on without us */
 
 /* The task's own generator: seeded by the study's seed and the task's path. */

@@ -162,6 +162,33 @@ static int job_run(lua_State *L) {
   return er_effect_wait(L, &o->op, "job", key, n);
 }
 
+/* ---- the end of replay ------------------------------------------------------------------------------------- */
+
+static bool asked_for(er_host *h, int64_t id) {
+  for (er_op *op = h->start_first; op != NULL; op = op->next)
+    if (op->class == &job_class && ((er_job_op *)op)->id == id) return true;
+  return false;
+}
+
+/* vals: a row of `jobs` */
+static int end_orphan(void *ud, size_t n, const char *const *cols, const er_value *vals) {
+  er_host *h = ud;
+  (void)n;
+  (void)cols;
+  if (asked_for(h, vals[0].i)) return 0;
+  char *dir = er_asprintf("%s/jobs/%lld", h->study_dir, (long long)vals[0].i);
+  if (er_job_cancel_folder(dir, NULL) == 1) er_remove_tree(dir, NULL);
+  er_free(dir);
+  return 0;
+}
+
+/* Jobs without an end that the strategy has given up: the last engine died before it
+ * could end them. */
+void er_jobs_end_orphans(er_host *h) {
+  er_err err;
+  if (er_store_query(h->store, "open_jobs", 0, NULL, end_orphan, h, &err) < 0) er_host_fatal(h, &err);
+}
+
 /* ---- the room ---------------------------------------------------------------------------------------------- */
 
 static char *supervise_path(void) {

@@ -44,9 +44,20 @@ local function wanted(opt)
   return { opt = opt, env = env, script = script, modules = modules, script_digest = files.script_digest(script, modules) }
 end
 
+-- What an engine that died right after the end did not get to remove.
+local function clear_finished(dir)
+  if not core.lock(dir) then return end
+  for _, name in ipairs(fs.list(dir .. "/jobs") or {}) do
+    local folder = dir .. "/jobs/" .. name
+    if jobs.cancel(folder) == false then fs.remove(folder) end
+  end
+  core.unlock()
+end
+
 local function show_finished(dir, opt)
   local found, message = files.read(dir)
   if not found then fail(message) end
+  clear_finished(dir)
   require("erlua.report").print(found.store, dir, { json = opt.json })
   host.exit(0)
 end

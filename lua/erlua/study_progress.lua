@@ -37,7 +37,11 @@ local function show(study, now)
 end
 
 ---A new epoch has begun.
-function M.epoch(study, epoch) study.progress.epoch = epoch end
+function M.epoch(study, epoch)
+  local s = study.progress
+  s.epoch = epoch
+  if s.epochs and epoch > s.epochs then s.epochs = nil end      -- a strategy that proposes as it pleases
+end
 
 ---A trial has ended; shows the line if the last one is old enough.
 ---@param study erlua.study

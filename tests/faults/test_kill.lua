@@ -126,6 +126,32 @@ t.test("an engine that is killed together with its jobs runs them once more", fu
   t.eq({ r.code, r.stderr }, { 0, "" }, "replay")
 end)
 
+t.test("a job that the strategy gave up just before the kill is ended by the next engine", function()
+  local dir = t.tmpdir()
+  t.write(dir .. "/env/env.lua", [[return { name = "long", editable = { "x.lua" }, train = { "/bin/sleep", "60" }, evaluate = { "/bin/true" }, metric = "m", direction = "max" }]])
+  t.write(dir .. "/env/x.lua", "local x = 1\nreturn x\n")
+  local script = t.write(dir .. "/mine.lua", [[
+    local study = erlua.study(erlua.options { env = "x" })
+    erlua.timeout(0.15, study.trial, study, study:propose { n = 1 }[1])
+    erlua.sleep(0.3)
+  ]])
+  local met = false
+  for n = 1, 12 do
+    local study = dir .. "/s" .. n
+    local args = { script, "--env", dir .. "/env", "--study", study }
+    local r = engine.run(args, { fault = "commit.after:" .. n })
+    met = met or engine.processes(study) ~= "" and engine.sql(study, "SELECT count(*) FROM effects WHERE kind = 'cancel'") == "1"
+    if r.signal == 9 then r = engine.run(args) end
+    t.eq(r.code, 0, r.stderr)
+    engine.await("the job is ended", function() return engine.processes(study) == "" end)
+    t.eq(engine.run(args).code, 0)
+    t.eq(assert(erlua.exec { "ls", study .. "/jobs" }).stdout, "", "folders left")
+    r = engine.run { "replay", study }
+    t.eq({ r.code, r.stderr }, { 0, "" })
+  end
+  t.ok(met, "a kill came between the commit and the signal")
+end)
+
 t.test("a study killed while it is made is made again", function()
   for n = 1, 3 do
     local dir = t.tmpdir()

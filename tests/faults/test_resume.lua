@@ -76,6 +76,14 @@ t.test("--study DIR is created, resumed, reported when finished, and refused whe
   t.match(r.stderr, "%-%-epochs was 2, is 1")
 end)
 
+t.test("folders that an engine left when it died at the very end are removed with the next command", function()
+  local dir = t.tmpdir() .. "/s"
+  t.eq(engine.run(search { "--study", dir }).code, 0)
+  os.execute("mkdir -p " .. dir .. "/jobs/14/work " .. dir .. "/jobs/99")
+  t.eq(engine.run(search { "--study", dir }).code, 0)
+  t.eq(ls(dir .. "/jobs"), "")
+end)
+
 t.test("--json of a finished study prints its report as JSON", function()
   local dir = t.tmpdir() .. "/s"
   local first = engine.run(search { "--study", dir, "--json" })
