@@ -40,12 +40,13 @@ static void mismatch(er_host *h, const char *line, const char *asked, const er_e
   er_host_fatal(h, &err);
 }
 
-/* A reading is in the file before any wake that came after it: one that is missing
- * while the journal goes on was never made by this script. */
+/* A reading is in the file no later than the next effect of its task: one that is
+ * missing before others of the task was never made by this script.  Wakes of other
+ * tasks say nothing: those of one commit are in the file before the first task runs. */
 static void check_end(er_host *h, const er_task *t, int64_t seq, const char *line, const char *asked) {
   er_effect_row next;
   er_err err;
-  if (er_journal_next(h->source, h->ord, &next, &err) != 1) return;
+  if (er_journal_later(h->source, t->path, seq, &next, &err) != 1) return;
   er_fail(&err, "journal", "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, which the journal does "
           "not have although it goes on with `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
           h->script != NULL ? h->script : "the strategy", line, asked, seq, t->path, next.kind, next.call, next.line);

@@ -114,19 +114,25 @@ static int take_row(void *ud, size_t n, const char *const *cols, const er_value 
   return 0;
 }
 
-/* store:query(name, ...) -> { {column = value}, ... } | nil, message, code */
-static int store_query(lua_State *L) {
+/* The stack holds a store, a query's name, its arguments, and `tables` tables on
+ * top that the rows go into. */
+ER_LJMP static int run_query(lua_State *L, int tables, er_row_fn take, void *sink) {
   store_box *b = check_box(L, 1);
   const char *name = luaL_checkstring(L, 2);
   er_value args[MAX_VALUES];
-  int n = lua_gettop(L) - 2;
+  int n = lua_gettop(L) - 2 - tables;
   er_err err;
   luaL_argcheck(L, n <= MAX_VALUES, 3, "too many arguments");
   for (int i = 0; i < n; i++) args[i] = value_at(L, i + 3);
+  if (er_store_query(b->s, name, (size_t)n, args, take, sink, &err) < 0) return er_fail_push(L, &err);
+  return tables;
+}
+
+/* store:query(name, ...) -> { {column = value}, ... } | nil, message, code */
+static int store_query(lua_State *L) {
   lua_newtable(L);
   row_sink k = {L, lua_gettop(L), 0};
-  if (er_store_query(b->s, name, (size_t)n, args, take_row, &k, &err) < 0) return er_fail_push(L, &err);
-  return 1;
+  return run_query(L, 1, take_row, &k);
 }
 
 typedef struct { lua_State *L; lua_Integer n; } column_sink;
@@ -144,18 +150,10 @@ static int take_pair(void *ud, size_t n, const char *const *cols, const er_value
 
 /* store:columns(name, ...) -> the first two columns as two arrays: for long lists */
 static int store_columns(lua_State *L) {
-  store_box *b = check_box(L, 1);
-  const char *name = luaL_checkstring(L, 2);
-  er_value args[MAX_VALUES];
-  int n = lua_gettop(L) - 2;
-  er_err err;
-  luaL_argcheck(L, n <= MAX_VALUES, 3, "too many arguments");
-  for (int i = 0; i < n; i++) args[i] = value_at(L, i + 3);
   lua_newtable(L);
   lua_newtable(L);
   column_sink k = {L, 0};
-  if (er_store_query(b->s, name, (size_t)n, args, take_pair, &k, &err) < 0) return er_fail_push(L, &err);
-  return 2;
+  return run_query(L, 2, take_pair, &k);
 }
 
 static int store_dump(lua_State *L) {

@@ -65,6 +65,15 @@ int er_journal_find(er_store *s, const char *path, int64_t seq, er_effect_row *r
   return fetch(s, st, row, err);
 }
 
+int er_journal_later(er_store *s, const char *path, int64_t seq, er_effect_row *row, er_err *err) {
+  sqlite3_stmt *st = statement(s, "journal later", COLUMNS "WHERE path=? AND seq>? ORDER BY seq LIMIT 1", err);
+  if (st == NULL) return -1;
+  sqlite3_reset(st);
+  sqlite3_bind_text(st, 1, path, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(st, 2, seq);
+  return fetch(s, st, row, err);
+}
+
 int er_journal_next(er_store *s, int64_t after, er_effect_row *row, er_err *err) {
   sqlite3_stmt *st = statement(s, "journal next", COLUMNS "WHERE ord>? ORDER BY ord LIMIT 1", err);
   if (st == NULL) return -1;
@@ -74,7 +83,9 @@ int er_journal_next(er_store *s, int64_t after, er_effect_row *row, er_err *err)
 }
 
 void er_journal_rest(er_store *s) {
-  sqlite3_stmt *find = er__store_cached(s, "journal find"), *next = er__store_cached(s, "journal next");
-  if (find != NULL) sqlite3_reset(find);
-  if (next != NULL) sqlite3_reset(next);
+  static const char *const keys[] = {"journal find", "journal later", "journal next"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    sqlite3_stmt *st = er__store_cached(s, keys[i]);
+    if (st != NULL) sqlite3_reset(st);
+  }
 }

@@ -80,6 +80,9 @@ int er_journal_add(er_store *s, const er_effect_row *row, er_err *err);
 /* Looks one up; 1 found (strings valid until the next call), 0 absent, -1 error. */
 int er_journal_find(er_store *s, const char *path, int64_t seq, er_effect_row *row, er_err *err);
 
+/* The task's first one behind seq; as er_journal_find. */
+int er_journal_later(er_store *s, const char *path, int64_t seq, er_effect_row *row, er_err *err);
+
 /* The wake with the lowest ord above `after`; as er_journal_find. */
 int er_journal_next(er_store *s, int64_t after, er_effect_row *row, er_err *err);
 

@@ -5,6 +5,7 @@ local fs = require("erlua.core.fs")
 local box = require("erlua.core.box")
 local patch = require("erlua.core.patch")
 local check = require("erlua.env_check")
+local sorted = require("erlua.lists").keys
 
 local M = {}
 
@@ -59,13 +60,6 @@ local function matches(globs, path)
     if fs.glob(g, path) then return true end
   end
   return false
-end
-
-local function sorted(t)
-  local keys = {}
-  for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys)
-  return keys
 end
 
 local function digest_of(files, big)

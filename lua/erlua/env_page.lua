@@ -4,17 +4,11 @@
 local json = require("erlua.json")
 local text = require("erlua.text")
 local pages = require("erlua.page")
+local sorted = require("erlua.lists").keys
 
 local M = {}
 
 local LISTED = 12              -- files of a kind that are named
-
-local function sorted(t)
-  local out = {}
-  for name in pairs(t) do out[#out + 1] = name end
-  table.sort(out)
-  return out
-end
 
 local function with_sizes(env, paths)
   local out = {}

@@ -126,6 +126,35 @@ t.test("an engine that is killed together with its jobs runs them once more", fu
   t.eq({ r.code, r.stderr }, { 0, "" }, "replay")
 end)
 
+-- Tasks that are woken together: the rows of all are committed before the first one runs and reads
+-- the clock, so a kill can leave later wakes in the journal and not the reading between them.
+t.test("clock readings between wakes of one commit may be lost with the engine and are made again", function()
+  local dir = t.tmpdir()
+  local script = t.write(dir .. "/mine.lua", [[
+    local study = erlua.study(erlua.options { env = "x" })
+    erlua.map({ 1, 2, 3, 4 }, function(i)
+      for round = 1, 3 do
+        erlua.sleep(0.01)
+        local read = round == 2 and os.time() or erlua.now()
+        if round == i then erlua.spawn(function() erlua.sleep(0.005) os.getenv("HOME") end):cancel() end
+        if round == 3 then study:log("task %d read %s", i, read) end
+      end
+    end)
+  ]])
+  for _, point in ipairs { "commit.before", "commit.after" } do
+    for n = 1, 30 do
+      local study = dir .. "/" .. point .. n
+      local args = { script, "--env", engine.env, "--study", study }
+      local r = engine.run(args, { fault = point .. ":" .. n })
+      if r.signal ~= 9 then break end
+      r = engine.run(args)
+      t.eq(r.code, 0, point .. ":" .. n .. ": " .. r.stderr)
+      r = engine.run { "replay", study }
+      t.eq({ r.code, r.stderr }, { 0, "" }, point .. ":" .. n)
+    end
+  end
+end)
+
 t.test("a job that the strategy gave up just before the kill is ended by the next engine", function()
   local dir = t.tmpdir()
   t.write(dir .. "/env/env.lua", [[return { name = "long", editable = { "x.lua" }, train = { "/bin/sleep", "60" }, evaluate = { "/bin/true" }, metric = "m", direction = "max" }]])

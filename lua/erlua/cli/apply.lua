@@ -5,6 +5,7 @@ local fs = require("erlua.core.fs")
 local patch = require("erlua.core.patch")
 local json = require("erlua.json")
 local environments = require("erlua.env")
+local sorted = require("erlua.lists").keys
 
 local usage = [==[
 usage: erlua apply [--env DIR | --editable GLOB ... [--region MARKER]] [--check] [--json] DIR REPLY
@@ -119,13 +120,6 @@ end
 local function read_reply(name)
   if name == "-" then return host.stdin() end
   return fs.read(name, MAX_REPLY + 1)
-end
-
-local function sorted(t)
-  local keys = {}
-  for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys)
-  return keys
 end
 
 local function describe(files, changes)
