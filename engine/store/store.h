@@ -25,6 +25,7 @@ typedef struct {
   size_t len;
 } er_value;
 
+/* A reader sees the file as it was at its first read, whoever writes meanwhile. */
 typedef enum { ER_STORE_READ, ER_STORE_WRITE, ER_STORE_CREATE } er_store_mode;
 
 /* Opens a study file.  Codes: "ENOENT", "not_a_study" (no SQLite file or not

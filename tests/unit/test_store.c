@@ -182,7 +182,7 @@ static void a_strange_database_and_a_newer_study_are_told_apart(void **state) {
   assert_string_equal(err.code, "newer");
 }
 
-static void a_reader_reads_while_a_writer_writes(void **state) {
+static void a_reader_sees_one_state_while_a_writer_writes(void **state) {
   place *p = *state;
   er_store *w = create(p), *r;
   er_err err;
@@ -192,6 +192,9 @@ static void a_reader_reads_while_a_writer_writes(void **state) {
   assert_int_equal(er_store_open(&r, p->file, ER_STORE_READ, &err), 0);
   assert_int_equal(patches_in(r), 1);
   er_store_commit(w, &err);
+  assert_int_equal(patches_in(r), 1);           /* a report is of one state */
+  er_store_close(r);
+  assert_int_equal(er_store_open(&r, p->file, ER_STORE_READ, &err), 0);
   assert_int_equal(patches_in(r), 2);
   er_store_close(r);
   er_store_close(w);
@@ -227,7 +230,7 @@ int main(void) {
     T(an_effect_is_written_once),
     T(files_that_are_no_study_are_refused_and_kept),
     T(a_strange_database_and_a_newer_study_are_told_apart),
-    T(a_reader_reads_while_a_writer_writes),
+    T(a_reader_sees_one_state_while_a_writer_writes),
     T(a_lock_is_held_by_one_process_and_names_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
