@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/mem.h"
@@ -89,6 +90,16 @@ static void poll_curves(void *ud) {
 
 /* ---- the operation --------------------------------------------------------------------------------- */
 
+/* Without a study there is nothing to resume: an earlier job of that folder is past. */
+static void forget_earlier(const char *dir) {
+  static const char *const names[] = {"exit", "started"};
+  for (int i = 0; i < 2; i++) {
+    char *path = er_path_join(dir, names[i]);
+    unlink(path);
+    er_free(path);
+  }
+}
+
 static void job_start(er_op *op) {
   er_job_op *o = (er_job_op *)op;
   er_host *h = op->host;
@@ -98,6 +109,7 @@ static void job_start(er_op *op) {
   o->next_live = h->live_jobs;
   h->live_jobs = o;
   er_fault("job.before_spawn");
+  if (h->store == NULL) forget_earlier(o->spec.dir);
   if (er_path_exists(o->spec.dir)) o->job = er_job_resume(h->jobs, &o->spec, er_job_op_prepare, job_done, o);
   else o->job = er_job_queue(h->jobs, &o->spec, er_job_op_prepare, job_done, o);
   er_fault("job.after_spawn");

@@ -48,7 +48,7 @@ t.test("every assertion can fail", function()
     local cases = { function() t.ok(nil) end, function() t.ok(false) end, function() t.eq(1, 2) end, function() t.eq({}, { 1 }) end,
       function() t.eq({ 1 }, {}) end, function() t.eq("a\nb", "a\nc") end, function() t.near(1, 1.1) end, function() t.near(0 / 0, 1) end,
       function() t.near(nil, 1) end, function() t.match("abc", "x") end, function() t.match(nil, "x") end, function() t.no_match("abc", "b") end,
-      function() t.raises(function() end) end, function() t.raises(function() error("a") end, "b") end, function() t.eq(nil, false) end,
+      function() t.raises(function() end) end, function() t.raises(function() error("a", 0) end, "b") end, function() t.eq(nil, false) end,
       function() t.eq("1", 1) end }
     for i, fn in ipairs(cases) do t.test("case " .. i, fn) end
     return t]])

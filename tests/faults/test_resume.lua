@@ -323,7 +323,7 @@ end)
 -- A slow study whose jobs run; returns its folder, the engine and its pid.
 local function running(extra)
   local dir = t.tmpdir() .. "/s"
-  local args = search({ "--study", dir, "--preset", "slow", table.unpack(extra or {}) }, 1)
+  local args = search({ "--study", dir, "--preset", "long", table.unpack(extra or {}) }, 1)
   local e = engine.start(args)
   local pid = engine.pid(dir)
   engine.await("two jobs run", function() return select(2, engine.processes(dir):gsub("supervise", "")) >= 2 end)

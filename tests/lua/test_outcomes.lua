@@ -169,7 +169,7 @@ end)
 
 t.test("a used-up budget is no failure: what is there is scored", function()
   for _, budget in ipairs { '{ wall = "0.3s" }', '{ cpu = "0.3s" }' } do
-    local trial = baseline("echo \"$ERLUA_BUDGET $ERLUA_BUDGET_CLOCK\" >&2; i=0; while :; do i=$((i+1)); echo 5 > part; mv part $ERLUA_OUT/answer; done", { budget = budget })
+    local trial = baseline("echo \"$ERLUA_BUDGET $ERLUA_BUDGET_CLOCK\" >&2; i=0; while :; do i=$((i+1)); echo 5 > $ERLUA_OUT/part; mv $ERLUA_OUT/part $ERLUA_OUT/answer; done", { budget = budget })
     t.eq({ trial.outcome, trial.reward }, { "ok", 5.0 }, trial.reason)
     t.match(trial.jobs.train.log, "^0.3 " .. budget:match("%a+"))
     t.eq(trial.jobs.train.ended, "budget")

@@ -554,6 +554,17 @@ t.test("ten thousand tasks sleep at once", function()
   t.eq(woken, n)
 end)
 
+t.test("a job in the folder of an earlier one runs, and does not take the earlier result", function()
+  local dir = t.tmpdir() .. "/job"
+  local code = 'print(erlua.job({ "/bin/sh", "-c", "exit " .. arg[1], dir = "' .. dir .. '" }):wait().exit_code)'
+  local script = t.write(t.tmpdir() .. "/s.lua", code)
+  local r = t.run { t.erlua, script, "3" }
+  if r.err:find("sandbox") then t.skip("no sandbox here") end
+  t.eq(r.out, "3\n", r.err)
+  r = t.run { t.erlua, script, "4" }
+  t.eq(r.out, "4\n", r.err)
+end)
+
 -- ---- what ends a program ---------------------------------------------------------------------
 
 t.test("an error in a task nobody waits for is reported with its traceback and the exit code is 1", function()

@@ -74,6 +74,9 @@ return function(argv)
   if not copy then return fail(message) end
   local ok
   ok, message = copy:copy_given(found.dir .. "/study.db")
+  if ok then              -- which a running engine may have changed since the study was read
+    ok, message = copy:change("studies", { id = 1, state = found.row.state, options = found.row.options })
+  end
   if not ok then return fail(message) end
   session.opened = { dir = found.dir, store = copy, row = found.row, options = found.options, source = found.store }
   host.at_end(function(ended)

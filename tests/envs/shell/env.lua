@@ -6,7 +6,9 @@ return {
   train = { "/bin/sh", "-c", nap .. "; cp program.lua $ERLUA_OUT/program; echo '{\"step\":1,\"loss\":2.5}' >> $ERLUA_CURVE" },
   evaluate = { "/bin/sh", "-c", nap .. "; echo \"{\\\"size\\\":$(wc -c < $ERLUA_OUT/program)}\" > $ERLUA_METRICS" },
   metric = "size", direction = "max",
-  presets = { slow = {
-    train = { "/bin/sh", "-c", "sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1)); cp program.lua $ERLUA_OUT/program" },
-  } },
+  presets = {
+    slow = { train = { "/bin/sh", "-c", "sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1)); cp program.lua $ERLUA_OUT/program" } },
+    -- long enough to be met while it runs, on a busy machine too
+    long = { train = { "/bin/sh", "-c", "sleep 1.5; cp program.lua $ERLUA_OUT/program" } },
+  },
 }
