@@ -37,7 +37,6 @@ const char *const er_schema_migrations[] = {
   "  path TEXT NOT NULL, seq INTEGER NOT NULL, folder TEXT NOT NULL,"
   "  ended TEXT, exit_code INTEGER, signal INTEGER, reason TEXT, starts INTEGER,"
   "  wall_s REAL, cpu_s REAL, peak_memory INTEGER, log TEXT) STRICT;"
-  "CREATE INDEX jobs_by_trial ON jobs(trial);"
   "CREATE TABLE metrics("
   "  job INTEGER NOT NULL REFERENCES jobs(id), n INTEGER NOT NULL, name TEXT NOT NULL,"
   "  step REAL, value REAL NOT NULL, PRIMARY KEY (job, n, name)) STRICT, WITHOUT ROWID;"

@@ -15,4 +15,4 @@ for strategy in bestofn evolve; do
   done
   echo "$strategy:$line  median $(tr ' ' '\n' <<<"$line" | sed '/^$/d' | sort -n | sed -n 3p)"
 done
-echo "baseline: $(sqlite3 "$out/evolve1/study.db" "SELECT printf('%.4f', baseline) FROM studies")"
+echo "baseline: $(sqlite3 "$out/evolve101/study.db" "SELECT printf('%.4f', baseline) FROM studies")"
