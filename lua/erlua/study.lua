@@ -92,7 +92,7 @@ local function set_up_jobs(self)
   if self.how == "replayed" then return end
   local slots, message = jobs.setup { slots = self.opt.slots or 0, sandbox = self.opt.sandbox ~= false }
   if not slots then
-    fail("the sandbox does not work here: " .. message .. ". Foreign code is not run without it unless you say --no-sandbox")
+    fail(message .. ". Foreign code is not run without it unless you say --no-sandbox")
   end
   if self.opt.sandbox == false then host.report("no sandbox: the jobs can read and write all that you can") end
   self.slots = slots
