@@ -104,5 +104,3 @@ void er_watch_stop(er_watch *w) {
   uv_poll_stop(&w->uv);
   uv_close((uv_handle_t *)&w->uv, freed);
 }
-
-void er_watch_unref(er_watch *w) { uv_unref((uv_handle_t *)&w->uv); }

@@ -29,7 +29,6 @@ void er_timer_unref(er_timer *t);              /* does not keep the loop going *
 /* Calls fn whenever fd is readable, until stopped.  fd stays the caller's. */
 er_watch *er_watch_fd(er_loop *l, int fd, er_loop_fn fn, void *ud);
 void er_watch_stop(er_watch *w);               /* frees it; NULL is fine */
-void er_watch_unref(er_watch *w);
 
 /* Starts a program by posix_spawn: no descriptor but 0, 1, 2 is inherited, those
  * are /dev/null where -1 is given; a session of its own if `session`.  argv[0]

@@ -119,16 +119,6 @@ static void deliver(er_host *h, er_op *op) {
   else er_task_ready(op->task);
 }
 
-static void drain(er_host *h) {
-  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->broken) {
-    er_task *t = h->ready_first;
-    h->ready_first = t->next;
-    if (h->ready_first == NULL) h->ready_last = NULL;
-    er_task_resume(h, t);
-    if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
-  }
-}
-
 static int note_applied(er_host *h, er_err *err) {
   static const char *const cols[] = {"id", "applied"};
   er_value vals[] = {{.type = ER_INT, .i = 1}, {.type = ER_INT, .i = h->put_tick}};
@@ -167,7 +157,7 @@ void er_effects_settle(er_host *h) {
     h->done_first = op->next;
     if (h->done_first == NULL) h->done_last = NULL;
     if (op->state != ER_OP_CANCELLED) deliver(h, op);
-    drain(h);
+    er_tasks_drain(h);
     if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
     /* What this wake finished at once is committed with the next round. */
     if (h->done_first != NULL && h->done_first->ord == 0 && journaled(h, h->done_first->task)) return;
@@ -338,6 +328,6 @@ bool er_replay_step(er_host *h) {
   if (h->offline && add_row(h, op, &err) < 0) er_host_fatal(h, &err);
   op->state = ER_OP_DONE;
   deliver(h, op);
-  drain(h);
+  er_tasks_drain(h);
   return !h->fatal;
 }

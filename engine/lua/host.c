@@ -186,21 +186,11 @@ static bool keep_running(er_host *h) {
 
 /* ---- the scheduler -------------------------------------------------------------------- */
 
-static void drain_ready(er_host *h) {
-  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving && !h->broken) {
-    er_task *t = h->ready_first;
-    h->ready_first = t->next;
-    if (h->ready_first == NULL) h->ready_last = NULL;
-    er_task_resume(h, t);
-    if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
-  }
-}
-
 static bool main_done(const er_host *h) { return h->main != NULL && h->main->state == ER_TASK_DONE; }
 
 bool er_host_turn(er_host *h, bool wait) {
   bool more;
-  drain_ready(h);
+  er_tasks_drain(h);
   if (h->fatal || h->exiting || main_done(h)) return false;
   if (h->mode == ER_JOURNAL_REPLAY) {
     er_replay_step(h);

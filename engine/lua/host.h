@@ -75,7 +75,7 @@ struct er_task {
   lua_State *waits;              /* the coroutine of its last wait */
   int raised;                    /* how often `cancelled` was raised in it */
   bool ok, observed, quiet;      /* quiet: effects of it and its children are not journaled (once) */
-  bool started, cancelled, unwinding, expired, foreground;
+  bool started, cancelled, unwinding, expired;
   er_timer *closing;             /* after a cancel: its end is forced */
   er_op *expiry;                 /* the effect of that; its row stands under "<path>!" */
   er_buf trace;                  /* of the error it ended with */
@@ -192,6 +192,9 @@ int er_task_results(er_task *t, lua_State *to);  /* count, or -1 with the error 
 void er_task_observe(er_task *t);                /* somebody took notice of how it ended */
 er_task *er_task_find(er_host *h, const char *path);
 void er_tasks_cancel_all(er_host *h, er_task *but);
+/* Runs the tasks that are ready, and those they make ready, until all wait or the
+ * main task has ended. */
+void er_tasks_drain(er_host *h);
 void er_tasks_drop_all(er_host *h);
 void er_jobs_end_orphans(er_host *h);            /* lua_job.c: at the end of replay */
 void er_jobs_drop_all(er_host *h);               /* lua_job.c: running jobs go on without us */

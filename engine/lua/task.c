@@ -156,7 +156,7 @@ er_task *er_host_spawn_chunk(er_host *h) {
   er_task *t;
   er_task root = {.path = (char *)"repl", .spawned = lines++};
   t = er_task_spawn(h, h->L, 0, &root, "stdin");
-  t->foreground = t->observed = true;
+  t->observed = true;
   t->refs++;
   return t;
 }
@@ -315,6 +315,16 @@ void er_tasks_drop_all(er_host *h) {
     }
     delist(h, t);
     er_task_release(t);
+  }
+}
+
+void er_tasks_drain(er_host *h) {
+  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving && !h->broken) {
+    er_task *t = h->ready_first;
+    h->ready_first = t->next;
+    if (h->ready_first == NULL) h->ready_last = NULL;
+    er_task_resume(h, t);
+    if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
   }
 }
 

@@ -36,7 +36,6 @@ const er_query er_queries[] = {
   {"jobs_of_trial", "SELECT * FROM jobs WHERE trial = ?1 ORDER BY id"},
   {"curve", "SELECT m.job, m.name, m.step, m.value FROM metrics m JOIN jobs j ON j.id = m.job"
             " WHERE j.trial = ?1 ORDER BY m.job, m.n, m.name"},
-  {"evaluation", "SELECT * FROM evaluations WHERE trial = ?1"},
 
   /* The report: the baseline stands apart. */
   {"report_funnel", "SELECT coalesce(t.outcome, 'open') AS outcome, coalesce(t.stage, '') AS stage, count(*) AS n"
