@@ -89,14 +89,6 @@ int er_effect_wait(lua_State *L, er_op *op, const char *kind, const char *call, 
   return er_task_wait(L, op);
 }
 
-static void unlink_start(er_host *h, er_op *op) {
-  er_op **p = &h->start_first, *last = NULL;
-  while (*p != NULL && *p != op) { last = *p; p = &(*p)->next; }
-  if (*p == NULL) return;
-  *p = op->next;
-  if (h->start_last == op) h->start_last = last;
-}
-
 static int add_row(er_host *h, const er_op *op, er_err *err) {
   size_t kind_len = strcspn(op->call, " ");
   char *kind = er_strndup(op->call, kind_len);
@@ -321,7 +313,7 @@ bool er_replay_step(er_host *h) {
     mismatch(h, op->line, op->call, &row);
     return false;
   }
-  unlink_start(h, op);
+  er_op_unlist(op, &h->start_first, &h->start_last);
   op->ord = row.ord;
   er_buf_clear(&op->result);
   er_buf_add(&op->result, row.result, row.result_len);

@@ -208,6 +208,9 @@ ER_LJMP er_task *er_task_need(lua_State *L, const char *what);
 /* Makes an operation of `size` bytes (an er_op first), owned by the task. */
 er_op *er_op_new(er_task *t, const er_op_class *class, size_t size);
 void er_op_free(er_op *op);
+
+/* Takes op out of one of the host's lists, if it is there. */
+void er_op_unlist(er_op *op, er_op **first, er_op **last);
 ER_LJMP int er_task_wait(lua_State *L, er_op *op);
 
 /* Is the coroutine suspended by a wait, and not by its user? */

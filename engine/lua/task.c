@@ -504,7 +504,7 @@ static void note_late(er_host *h, const er_op *op) {
   h->late = note;
 }
 
-static void unlist(er_op *op, er_op **first, er_op **end) {
+void er_op_unlist(er_op *op, er_op **first, er_op **end) {
   er_op **p = first, *last = NULL;
   while (*p != NULL && *p != op) { last = *p; p = &(*p)->next; }
   if (*p == NULL) return;
@@ -518,15 +518,15 @@ static void detach(er_op *op) {
   er_op_state was = op->state;
   op->state = ER_OP_CANCELLED;
   if (op->effect && h->mode == ER_JOURNAL_REPLAY && op->seq > 0) note_late(h, op);
-  if (was == ER_OP_NEW) unlist(op, &h->start_first, &h->start_last);
-  if (was == ER_OP_DONE) unlist(op, &h->done_first, &h->done_last);
+  if (was == ER_OP_NEW) er_op_unlist(op, &h->start_first, &h->start_last);
+  if (was == ER_OP_DONE) er_op_unlist(op, &h->done_first, &h->done_last);
   if (op->class->abort != NULL) op->class->abort(op);
 }
 
 /* The task's operation goes, wherever it stands. */
 static void drop_expiry(er_task *t) {
   if (t->expiry == NULL) return;
-  unlist(t->expiry, &t->host->done_first, &t->host->done_last);
+  er_op_unlist(t->expiry, &t->host->done_first, &t->host->done_last);
   er_op_free(t->expiry);
   t->expiry = NULL;
 }
