@@ -19,9 +19,11 @@ static void unlive(er_host *h, er_job_op *o) {
   if (*p != NULL) *p = o->next_live;
 }
 
+/* Between the failure and this look another trial's folder may have been removed:
+ * a disk with less room than a few such folders was full. */
 static bool disk_full(const char *dir) {
   struct statvfs s;
-  return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < 64 << 10;
+  return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < 1 << 20;
 }
 
 /* A job that failed on a full disk says nothing about its idea: the study stops, and

@@ -531,11 +531,16 @@ t.test("an empty file or folder in its place is begun, a folder that cannot be w
   t.match(r.stderr, "studies")
 end)
 
-t.test("a full disk is a clear message and exit 1, and the study goes on once there is room", function()
+-- A folder that is a small disk of its own; unmounted when the test ends.
+local function small_disk(size)
   local dir = t.tmpdir()
-  local r = assert(erlua.exec { "mount", "-t", "tmpfs", "-o", "size=8m", "erlua-test", dir })
+  local r = assert(erlua.exec { "mount", "-t", "tmpfs", "-o", "size=" .. size, "erlua-test", dir })
   if r.code ~= 0 then t.skip("tmpfs cannot be mounted here: " .. r.stderr:gsub("\n.*", "")) end
-  local unmount <close> = setmetatable({}, { __close = function() os.execute("umount -l " .. t.quote(dir)) end })
+  return dir, setmetatable({}, { __close = function() os.execute("umount -l " .. t.quote(dir)) end })
+end
+
+t.test("a full disk is a clear message and exit 1, and the study goes on once there is room", function()
+  local dir, unmount <close> = small_disk("8m")
   local args = search({ "--study", dir .. "/s" }, 12)
   local e = engine.start(args)
   engine.await("five trials are done", function()
@@ -543,7 +548,7 @@ t.test("a full disk is a clear message and exit 1, and the study goes on once th
     return ok and tonumber(n) >= 5
   end)
   os.execute("cat /dev/zero > " .. t.quote(dir .. "/filler") .. " 2>/dev/null")
-  r = e.result()
+  local r = e.result()
   t.eq({ r.code, r.signal }, { 1, 0 }, r.stderr)
   t.match(r.stderr, "disk is full")
   t.no_match(r.stderr, "traceback")
@@ -552,6 +557,20 @@ t.test("a full disk is a clear message and exit 1, and the study goes on once th
   r = engine.run(args)
   t.eq(r.code, 0, r.stderr)
   t.eq(counts(dir .. "/s"), "37|37")
+  replays(dir .. "/s")
+end)
+
+t.test("a job that failed for want of room is no trial's failure, though a little has become free since", function()
+  local dir, unmount <close> = small_disk("8m")
+  local args = search({ "--study", dir .. "/s", "--preset", "roomy", "--slots", "1" }, 1)
+  local r = engine.run(args)
+  t.eq({ r.code, r.signal }, { 1, 0 }, r.stderr)
+  t.match(r.stderr, "disk is full")
+  t.eq(engine.sql(dir .. "/s", "SELECT count(outcome) FROM trials"), "0")
+  assert(os.execute("mount -o remount,size=64m " .. t.quote(dir)))
+  r = engine.run(args)
+  t.eq(r.code, 0, r.stderr)
+  t.eq(counts(dir .. "/s"), "4|4")
   replays(dir .. "/s")
 end)
 

@@ -8,6 +8,8 @@ return {
   metric = "size", direction = "max",
   presets = {
     slow = { train = { "/bin/sh", "-c", "sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1)); cp program.lua $ERLUA_OUT/program" } },
+    -- needs 20 MB on the way; where they are not to be had it gives some room back and fails
+    roomy = { train = { "/bin/sh", "-c", "f=$ERLUA_OUT/program; head -c 20000000 /dev/zero > $f || { truncate -s -300000 $f; exit 1; }; cp program.lua $f" } },
     -- long enough to be met while it runs, on a busy machine too
     long = { train = { "/bin/sh", "-c", "sleep 1.5; cp program.lua $ERLUA_OUT/program" } },
   },
