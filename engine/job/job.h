@@ -112,6 +112,8 @@ int er_job_cancel_folder(const char *dir, er_err *err);
 void er_job_free(er_job *j);                  /* after done, or to forget a job that goes on */
 
 void er_jobs_hold(er_jobs *js, bool hold);    /* true: nothing new starts (Ctrl-C once) */
+void er_jobs_allow(er_jobs *js, long long n); /* only so many more jobs start (a budget); negative: any number */
+int er_jobs_barred(const er_jobs *js);        /* queued jobs that wait for a larger allowance */
 int er_jobs_running(const er_jobs *js);
 int er_jobs_queued(const er_jobs *js);
 int er_jobs_slots(const er_jobs *js);

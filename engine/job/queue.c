@@ -53,6 +53,7 @@ er_jobs *er_jobs_new(struct er_loop *loop, const er_jobs_opts *o, er_err *err) {
   js->self = self_path();
   js->bwrap = bwrap;
   js->sandbox = o->sandbox;
+  js->allowed = -1;
   if (js->sandbox) er_sandbox_base(&js->base, bwrap);
   js->gpus = er_gpus_list(js, o->gpus);
   js->slots = o->slots > 0 ? o->slots : js->gpus > 0 ? js->gpus : cpus();
@@ -151,6 +152,7 @@ static int empty_folder(const er_job *j, er_err *err) {
 static void begin(er_job *j) {
   er_err err = {{0}, {0}};
   int rc = 0, guard = -1;
+  if (j->attempts == 0 && j->jobs->allowed > 0) j->jobs->allowed--;
   er_job_run(j);
   if (j->again && !er_folder_guard(j->spec.dir, &guard)) {
     er_job_look(j);
@@ -176,7 +178,7 @@ static void pump(er_jobs *js) {
   er_job *j;
   if (js->pumping) return;
   js->pumping = true;
-  while (!js->hold && js->running < js->slots && (j = first_queued(js)) != NULL) {
+  while (!js->hold && js->allowed != 0 && js->running < js->slots && (j = first_queued(js)) != NULL) {
     if (j->spec.gpus > js->gpus) {
       er_job_end(j, ER_ENDED_LAUNCH, "the job needs %d GPUs and this machine has %d", j->spec.gpus, js->gpus);
       continue;
@@ -301,6 +303,12 @@ void er_jobs_hold(er_jobs *js, bool hold) {
   pump(js);
 }
 
+void er_jobs_allow(er_jobs *js, long long n) {
+  js->allowed = n;
+  pump(js);
+}
+
+int er_jobs_barred(const er_jobs *js) { return js->allowed == 0 ? js->queued : 0; }
 int er_jobs_running(const er_jobs *js) { return js->running; }
 int er_jobs_queued(const er_jobs *js) { return js->queued; }
 int er_jobs_slots(const er_jobs *js) { return js->slots; }

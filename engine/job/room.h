@@ -61,6 +61,7 @@ struct er_jobs {
   char *supervise, *self, *bwrap;      /* bwrap is NULL without a sandbox */
   er_words base;                       /* bwrap's arguments that are the same for every job */
   bool sandbox, hold;
+  long long allowed;                   /* starts left; negative: any number */
   int slots, running, queued;
   char *gpu[ER_GPUS_MAX];              /* names for CUDA_VISIBLE_DEVICES */
   int gpus;

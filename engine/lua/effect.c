@@ -136,13 +136,24 @@ static int commit_done(er_host *h, er_op *first) {
 
 static void remove_folders(er_host *h);
 
+/* When the study is being left: what is in the journal now is for the next engine
+ * to wake; bodies are woken, because what they do is in no journal yet. */
+static void wake_bodies(er_host *h) {
+  er_op *op = h->done_first, *next;
+  h->done_first = h->done_last = NULL;
+  for (; op != NULL; op = next) {
+    next = op->next;
+    if (!journaled(h, op->task)) deliver(h, op);
+  }
+}
+
 void er_effects_settle(er_host *h) {
   er_op *op = h->done_first;
   if (op == NULL && (h->store == NULL || !er_store_dirty(h->store))) return;
   if (commit_done(h, op) < 0) return;
   remove_folders(h);
-  if (h->leaving) {                           /* in the journal; the next engine wakes them */
-    h->done_first = h->done_last = NULL;
+  if (h->leaving) {
+    wake_bodies(h);
     return;
   }
   while ((op = h->done_first) != NULL && !h->fatal && !h->exiting && !h->broken) {
@@ -164,7 +175,7 @@ void er_effects_start(er_host *h) {
     er_op *op = h->start_first;
     h->start_first = op->next;
     if (h->start_first == NULL) h->start_last = NULL;
-    op->state = ER_OP_STARTED;
+    er_op_begin(op);
     if (op->class->start != NULL) op->class->start(op);
   }
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "loop/http.h"
 #include "lua/det.h"
 #include "lua/open.h"
 
@@ -41,6 +42,7 @@ void er_host_free(er_host *h) {
   er_effects_forget(h);
   lua_close(h->L);
   if (h->jobs != NULL) er_jobs_free(h->jobs);
+  er_http_free(h->http);
   if (h->source != h->store) er_store_close(h->source);
   er_store_close(h->store);
   er_study_unlock(h->lock_fd);
@@ -48,6 +50,7 @@ void er_host_free(er_host *h) {
   er_free(h->buckets);
   er_buf_free(&h->after_commit);
   er_free(h->study_dir);
+  er_free(h->stop);
   er_free(h);
 }
 
@@ -151,15 +154,29 @@ void er_host_interrupt_clear(er_host *h) {
 
 /* ---- stopping before the end ------------------------------------------------------- */
 
+static int jobs_running(const er_host *h) { return h->jobs != NULL ? er_jobs_running(h->jobs) : 0; }
+
+static void count_text(er_buf *b, int n, const char *what) {
+  if (n > 0) er_buf_fmt(b, "%s%d %s%s", b->len > 0 ? " and " : "", n, what, n == 1 ? "" : "s");
+}
+
 static void say_waiting(er_host *h) {
   double left = er_jobs_longest_left(h->jobs);
-  int n = er_jobs_running(h->jobs);
-  if (left >= 0)
-    er_host_report(h, "stopping: nothing new starts; %d running job%s may take up to %.0f s more (Ctrl-C again ends %s now)",
-                   n, n == 1 ? "" : "s", left, n == 1 ? "it" : "them");
-  else
-    er_host_report(h, "stopping: nothing new starts; waiting for %d running job%s without a time limit (Ctrl-C again ends %s now)",
-                   n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+  int jobs = jobs_running(h), n = jobs + h->n_calling;
+  er_buf who = {0}, until = {0};
+  count_text(&who, jobs, "running job");
+  count_text(&who, h->n_calling, "model call");
+  if (jobs > 0 && left >= 0) er_buf_fmt(&until, "for up to %.0f s more", left);
+  else er_buf_str(&until, jobs > 0 ? "without a time limit" : "in flight");
+  er_host_report(h, "stopping: nothing new starts; waiting for %s %s (Ctrl-C again ends %s now)", er_buf_cstr(&who), er_buf_cstr(&until),
+                 n == 1 ? "it" : "them");
+  er_buf_free(&who);
+  er_buf_free(&until);
+}
+
+static void leave(er_host *h) {
+  h->leaving = true;
+  if (h->jobs != NULL) er_jobs_hold(h->jobs, true);
 }
 
 /* What a signal asks of a program with a study.  The jobs that run are waited for,
@@ -171,17 +188,28 @@ static bool keep_running(er_host *h) {
                    h->sigterm == SIGHUP ? "hang-up" : "terminated");
     return false;
   }
-  if (h->jobs == NULL || er_jobs_running(h->jobs) == 0) return false;
+  if (jobs_running(h) == 0 && h->n_calling == 0) return false;
   if (h->sigint >= 2) {
-    er_host_report(h, "ending %d running job%s; their trials stay open", er_jobs_running(h->jobs),
-                   er_jobs_running(h->jobs) == 1 ? "" : "s");
-    er_jobs_kill_all(h->jobs);
+    if (jobs_running(h) > 0) {
+      er_host_report(h, "ending %d running job%s; their trials stay open", jobs_running(h), jobs_running(h) == 1 ? "" : "s");
+      er_jobs_kill_all(h->jobs);
+    }
     return false;
   }
   if (!h->leaving) say_waiting(h);
-  h->leaving = true;
-  er_jobs_hold(h->jobs, true);
+  leave(h);
   return true;
+}
+
+/* Everything that lives waits for more budget or for a model that does not answer. */
+static bool is_idle(const er_host *h) {
+  int barred = h->jobs != NULL ? er_jobs_barred(h->jobs) : 0;
+  return h->start_first == NULL && h->ready_first == NULL && h->done_first == NULL && h->n_running <= h->n_held + barred;
+}
+
+void er_host_stop(er_host *h, const char *why, bool now) {
+  if (h->stop == NULL) h->stop = er_strdup(why);
+  if (now) leave(h);
 }
 
 /* ---- the scheduler -------------------------------------------------------------------- */
@@ -202,6 +230,10 @@ bool er_host_turn(er_host *h, bool wait) {
   if (h->mode == ER_JOURNAL_REPLAY) return true;        /* a study was opened in this turn */
   if (h->ready_first != NULL && !h->leaving) return true;
   er_effects_start(h);
+  if (h->stop != NULL && !h->leaving && is_idle(h)) {
+    leave(h);
+    return true;
+  }
   if (h->on_jobs != NULL) h->on_jobs(h);
   if (h->done_first != NULL) wait = false;
   more = er_loop_turn(h->loop, wait);
@@ -261,7 +293,7 @@ static int exit_code(er_host *h) {
   }
   if (h->exiting) return h->exit_code;
   if (h->leaving && !h->offline) {
-    er_host_report(h, "stopped before the end; go on with: erlua resume %s", h->study_dir);
+    er_host_report(h, "%s; go on with: erlua resume %s", h->stop != NULL ? h->stop : "stopped before the end", h->study_dir);
     return 3;
   }
   return h->failed || h->unseen > 0 ? 1 : 0;
@@ -319,7 +351,7 @@ int er_host_main(er_host *h, int nargs) {
       if (!keep_running(h)) { h->leaving = true; break; }
     }
     if (h->exiting || h->fatal || main_done(h)) break;
-    if (h->leaving && (h->offline || er_jobs_running(h->jobs) == 0)) break;
+    if (h->leaving && (h->offline || (jobs_running(h) == 0 && h->n_calling == 0))) break;
     if (more) continue;
     er_err err;
     er_fail(&err, "deadlock", "the script waits for something that can never happen: every task waits for another");

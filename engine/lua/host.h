@@ -109,6 +109,7 @@ struct er_host {
   er_store *source;              /* where replay reads: store, or another file offline */
   int lock_fd;
   er_jobs *jobs;
+  struct er_http *http;          /* made at the first request */
   struct er_job_op *live_jobs;   /* that run or have just ended */
   int job_news;                  /* how many of them want a look */
   er_journal_mode mode;
@@ -129,6 +130,9 @@ struct er_host {
   er_op *start_first, *start_last, *done_first, *done_last;
   er_op *late;                   /* cancelled in replay: their rows are passed over */
   bool fatal, leaving;           /* stop the program: with fatal_err, or in order */
+  char *stop;                    /* why the study ends as soon as all that lives is held; NULL: it does not */
+  int n_running, n_held;         /* effects under way; those of them that may wait for ever */
+  int n_calling;                 /* requests in flight, which a stop waits for */
   er_err fatal_err;
   int exit_code;
   bool exiting, failed;          /* exit was asked for; a task's error was reported */
@@ -164,6 +168,10 @@ bool er_host_turn(er_host *h, bool wait);
 int er_host_main(er_host *h, int nargs);
 
 void er_host_fatal(er_host *h, const er_err *err);
+
+/* Ends the study before its end, resumable (exit code 3): as soon as every effect
+ * that lives is held, or now, as one Ctrl-C does.  `why` is told at the end. */
+void er_host_stop(er_host *h, const char *why, bool now);
 void er_host_report(er_host *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* SIGINTs since er_host_interrupt_clear. */
@@ -193,7 +201,7 @@ void er_task_observe(er_task *t);                /* somebody took notice of how 
 er_task *er_task_find(er_host *h, const char *path);
 void er_tasks_cancel_all(er_host *h, er_task *but);
 /* Runs the tasks that are ready, and those they make ready, until all wait or the
- * main task has ended. */
+ * main task has ended.  When the study is being left only bodies of effects run. */
 void er_tasks_drain(er_host *h);
 void er_tasks_drop_all(er_host *h);
 void er_jobs_end_orphans(er_host *h);            /* lua_job.c: at the end of replay */
@@ -222,6 +230,8 @@ ER_LJMP int er_task_pause(lua_State *L);
 /* The effect of a cancelled task whose handlers took too long. */
 er_op *er_task_expiry(er_task *t);
 void er_task_expire(er_task *t);
+
+void er_op_begin(er_op *op);                     /* an effect that now acts on the world */
 
 /* Done: to be called from loop callbacks; Lua runs later. */
 void er_op_done(er_op *op);
@@ -252,6 +262,9 @@ int er_effect_push(lua_State *L, const er_buf *result);
 
 /* One step of replay: wakes the next task of the journal.  False at its end. */
 bool er_replay_step(er_host *h);
+
+/* lua_effect.c: adds its functions to the library table on top of the stack. */
+void er_open_effects(lua_State *L);
 
 /* Commits and wakes what is done, each drained before the next. */
 void er_effects_settle(er_host *h);

@@ -26,6 +26,19 @@ static int host_exit(lua_State *L) {
   return lua_error(L);
 }
 
+/* stop(why [, "now"]): see er_host_stop. */
+static int host_stop(lua_State *L) {
+  const char *why = luaL_checkstring(L, 1), *when = luaL_optstring(L, 2, "");
+  er_host_stop(er_host_of(L), why, strcmp(when, "now") == 0);
+  return 0;
+}
+
+/* True once the study is being left: no new request is sent. */
+static int host_stopping(lua_State *L) {
+  lua_pushboolean(L, er_host_of(L)->leaving);
+  return 1;
+}
+
 static int host_report(lua_State *L) {
   er_host_report(er_host_of(L), "%s", luaL_checkstring(L, 1));
   return 0;
@@ -161,7 +174,7 @@ static int host_stdin(lua_State *L) {
 }
 
 static const luaL_Reg hostlib[] = {
-  {"exit", host_exit}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
+  {"exit", host_exit}, {"stop", host_stop}, {"stopping", host_stopping}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
   {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal}, {"colour", host_colour},
   {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
   {"at_end", host_at_end}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {NULL, NULL}

@@ -247,6 +247,13 @@ static int job_slots(lua_State *L) {            /* running, slots, queued: for d
   return 3;
 }
 
+/* allow(n): only n more jobs start; nil: any number. */
+static int job_allow(lua_State *L) {
+  er_host *h = er_host_of(L);
+  if (h->jobs != NULL) er_jobs_allow(h->jobs, (long long)luaL_optinteger(L, 1, -1));
+  return 0;
+}
+
 static int job_probe(lua_State *L) {
   er_limit_means m;
   er_err err;
@@ -299,7 +306,7 @@ static int job_seq(lua_State *L) {
 
 static const luaL_Reg joblib[] = {
   {"path", job_path}, {"seq", job_seq},
-  {"setup", job_setup}, {"run", job_run}, {"slots", job_slots}, {"probe", job_probe}, {"cancel", job_cancel}, {"next_id", job_next_id}, {NULL, NULL}
+  {"setup", job_setup}, {"run", job_run}, {"slots", job_slots}, {"allow", job_allow}, {"probe", job_probe}, {"cancel", job_cancel}, {"next_id", job_next_id}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_job(lua_State *L) {

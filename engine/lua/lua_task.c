@@ -278,114 +278,6 @@ static int task_clock(lua_State *L) {
   return 1;
 }
 
-/* ---- once ------------------------------------------------------------------------------------- */
-
-/* fn runs in a task of its own whose effects are not journaled; on replay it does
- * not run at all. */
-typedef struct { er_op op; int fn; er_task *child; } once_op;
-
-static void once_ended(er_task *t, void *ud) {
-  once_op *o = ud;
-  er_buf *out = &o->op.result;
-  er_err err;
-  int n = t->nresults, base = lua_gettop(t->co) - n;
-  o->child = NULL;
-  t->observed = true;
-  if (t->host->broken || t->host->exiting) return;   /* no result: it will run again */
-  er_buf_str(out, t->ok ? "[true" : "[false");
-  for (int i = 1; i <= n; i++) {
-    er_buf_char(out, ',');
-    if (er_json_encode(t->co, base + i, out, &err) == 0) continue;
-    er_buf_clear(out);
-    er_buf_str(out, "[false,");
-    er_text_quote(out, err.msg, strlen(err.msg));
-    break;
-  }
-  er_buf_char(out, ']');
-  er_op_done(&o->op);
-}
-
-static void once_start(er_op *op) {
-  once_op *o = (once_op *)op;
-  er_host *h = op->host;
-  char *path = er_asprintf("%s.once%lld", op->task->path, (long long)op->task->seq);
-  er_task root = {.path = path, .quiet = true};
-  lua_rawgeti(h->L, LUA_REGISTRYINDEX, o->fn);
-  o->child = er_task_spawn(h, h->L, 0, &root, op->task->line);
-  o->child->on_end = once_ended;
-  o->child->end_ud = o;
-  er_free(path);
-}
-
-static void once_abort(er_op *op) {
-  once_op *o = (once_op *)op;
-  if (o->child == NULL) return;
-  o->child->on_end = NULL;
-  er_task_cancel(o->child);
-}
-
-static int once_push(lua_State *L, er_op *op) {
-  int top = lua_gettop(L), n = er_effect_push(L, &op->result);
-  bool ok = lua_toboolean(L, top + 2);        /* behind the array itself */
-  if (!ok) {
-    lua_settop(L, top + 3);
-    return lua_error(L);
-  }
-  return n - 1;
-}
-
-static void once_free(er_op *op) { luaL_unref(op->host->L, LUA_REGISTRYINDEX, ((once_op *)op)->fn); }
-
-static const er_op_class once_class = {"once", once_push, once_start, once_abort, once_free};
-
-static int task_once(lua_State *L) {
-  er_task *t = er_task_need(L, "once");
-  once_op *o;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  o = (once_op *)er_op_new(t, &once_class, sizeof *o);
-  o->fn = luaL_ref(L, LUA_REGISTRYINDEX);
-  return er_effect_wait(L, &o->op, "once", "[]", 2);
-}
-
-/* ---- record ---------------------------------------------------------------------------------- */
-
-/* Calls fn (stack index 3): [result], or [null, message] of its error. */
-static void make_record(lua_State *L, void *ud, er_buf *out) {
-  er_buf clean = {0};
-  er_err err;
-  size_t n;
-  const char *s;
-  (void)ud;
-  lua_pushvalue(L, 3);
-  bool ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
-  if (!ok && er_host_of(L)->broken) lua_error(L);          /* interrupted: it will run again */
-  er_buf_char(out, '[');
-  if (ok && er_json_encode(L, -1, out, &err) == 0) {
-    er_buf_char(out, ']');
-    return;
-  }
-  s = ok ? (n = strlen(err.msg), err.msg) : luaL_tolstring(L, -1, &n);
-  er_utf8_clean(&clean, s, n);
-  er_buf_clear(out);
-  er_buf_str(out, "[null,");
-  er_text_quote(out, er_buf_cstr(&clean), clean.len);
-  er_buf_char(out, ']');
-  er_buf_free(&clean);
-}
-
-/* record(kind, call, fn) -> what fn returned, now or when it was first called; fn
- * computes and cannot wait. */
-static int task_record(lua_State *L) {
-  const char *kind = luaL_checkstring(L, 1);
-  size_t n;
-  const char *call = luaL_checklstring(L, 2, &n);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 3);
-  int results = er_effect_now(L, kind, call, n, make_record, NULL);
-  return results == 1 ? 1 : lua_error(L);
-}
-
 static int task_path(lua_State *L) {
   er_host *h = er_host_of(L);
   lua_pushstring(L, h->current != NULL ? h->current->path : "");
@@ -399,7 +291,7 @@ static int task_live(lua_State *L) {
 }
 
 static const luaL_Reg tasklib[] = {
-  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"once", task_once}, {"pause", er_task_pause}, {"record", task_record},
+  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"pause", er_task_pause},
   {"clock", task_clock}, {"path", task_path}, {"live", task_live}, {NULL, NULL}
 };
 static const luaL_Reg task_methods[] = {
@@ -424,5 +316,6 @@ int luaopen_erlua_core_task(lua_State *L) {
   er_new_class(L, TASK, task_methods, task_meta);
   er_new_class(L, GROUP, group_methods, group_meta);
   luaL_newlib(L, tasklib);
+  er_open_effects(L);
   return 1;
 }

@@ -281,6 +281,8 @@ void er_task_resume(er_host *h, er_task *t) {
   h->can_wait = true;
   h->turn_seq++;
   t->state = ER_TASK_RUNNING;
+  er_host_watch(h, t->co);
+  if (h->leaving) h->signal_at = er_clock_mono();   /* a body that was waited for has its burst, too */
   nargs = t->started ? 0 : t->nargs;
   if (t->started) lua_pop(t->co, 1);        /* the mark of its wait */
   t->started = true;
@@ -318,11 +320,19 @@ void er_tasks_drop_all(er_host *h) {
   }
 }
 
+/* When the study is being left, what the strategy does next is the next engine's
+ * business; bodies of effects that have begun go on, so that what was paid for is
+ * not lost. */
+static er_task *next_ready(er_host *h) {
+  er_task *t = h->ready_first;
+  while (h->leaving && t != NULL && !(t->quiet && t->started)) t = t->next;
+  if (t != NULL) unready(t);
+  return t;
+}
+
 void er_tasks_drain(er_host *h) {
-  while (h->ready_first != NULL && !h->fatal && !h->exiting && !h->leaving && !h->broken) {
-    er_task *t = h->ready_first;
-    h->ready_first = t->next;
-    if (h->ready_first == NULL) h->ready_last = NULL;
+  er_task *t;
+  while (!h->fatal && !h->exiting && !h->broken && (t = next_ready(h)) != NULL) {
     er_task_resume(h, t);
     if (h->main != NULL && h->main->state == ER_TASK_DONE) return;
   }
@@ -381,9 +391,22 @@ void er_op_free(er_op *op) {
   er_free(op);
 }
 
+/* Those of bodies are not counted: the effect that they are part of is. */
+static bool counts(const er_op *op) { return op->effect && op->task != NULL && !op->task->quiet; }
+
+void er_op_begin(er_op *op) {
+  op->state = ER_OP_STARTED;
+  if (counts(op)) op->host->n_running++;
+}
+
+static void op_over(const er_op *op) {
+  if (op->state == ER_OP_STARTED && counts(op)) op->host->n_running--;
+}
+
 void er_op_done(er_op *op) {
   er_host *h = op->host;
   if (op->state == ER_OP_CANCELLED || op->state == ER_OP_DONE) return;
+  op_over(op);
   op->state = ER_OP_DONE;
   if (!op->effect) {                        /* a join or a group: woken in this very drain */
     op->state = ER_OP_DELIVERED;
@@ -516,6 +539,7 @@ void er_op_unlist(er_op *op, er_op **first, er_op **end) {
 static void detach(er_op *op) {
   er_host *h = op->host;
   er_op_state was = op->state;
+  op_over(op);
   op->state = ER_OP_CANCELLED;
   if (op->effect && h->mode == ER_JOURNAL_REPLAY && op->seq > 0) note_late(h, op);
   if (was == ER_OP_NEW) er_op_unlist(op, &h->start_first, &h->start_last);

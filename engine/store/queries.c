@@ -62,6 +62,17 @@ const er_query er_queries[] = {
   {"ranked_before", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward >= ?1 AND (reward > ?1 OR id < ?2) LIMIT ?3)"},
   {"rank", "SELECT id FROM trials WHERE reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
   {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job"},
+  /* What was spent: calls to models (an open one was lost with its engine), jobs, time. */
+  {"calls_open", "SELECT id FROM calls WHERE state = 'open'"},
+  {"calls_total", "SELECT coalesce(sum(cost), 0.0) AS cost, coalesce(sum(input + cache_read + cache_write + output), 0) AS tokens,"
+                  " count(*) AS calls, coalesce(max(id), 0) AS last FROM calls"},
+  {"calls_answered", "SELECT model, purpose, count(*) AS n, sum(output) AS output FROM calls"
+                     " WHERE state IN ('ok', 'refused', 'truncated') GROUP BY model, purpose"},
+  {"jobs_spent", "SELECT count(ended) AS n, coalesce(sum(ended IS NOT NULL AND stage IN ('train', 'evaluate')), 0) AS on_gpus,"
+                 " coalesce(sum(wall_s) FILTER (WHERE stage IN ('train', 'evaluate')), 0.0) AS wall_s,"
+                 " coalesce(max(id), 0) AS last FROM jobs"},
+  {"ran", "SELECT coalesce(sum(CAST(text AS REAL)) FILTER (WHERE kind = 'ran'), 0.0) AS seconds, coalesce(max(id), 0) AS last"
+          " FROM events"},
   {"effect_count", "SELECT count(*) AS n FROM effects"},
   {NULL, NULL},
 };

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-const int er_schema_version = 1;
+const int er_schema_version = 2;
 
 const char *const er_schema_migrations[] = {
   /* 0 -> 1 */
@@ -50,6 +50,23 @@ const char *const er_schema_migrations[] = {
   "CREATE UNIQUE INDEX effects_by_ord ON effects(ord) WHERE ord IS NOT NULL;"
   "CREATE TABLE events("
   "  id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL) STRICT;",
+
+  /* 1 -> 2: language models.  `calls` records the world, like curves: what was asked and
+   * paid for, also by calls that were cancelled or lost; cost NULL is unknown. */
+  "CREATE TABLE calls("
+  "  id INTEGER PRIMARY KEY, path TEXT NOT NULL, seq INTEGER NOT NULL, trial INTEGER, purpose TEXT NOT NULL,"
+  "  model TEXT NOT NULL, endpoint TEXT NOT NULL, state TEXT NOT NULL, requests INTEGER NOT NULL,"
+  "  input INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, output INTEGER NOT NULL,"
+  "  thinking INTEGER NOT NULL, estimated INTEGER NOT NULL, cost REAL, latency REAL, time REAL NOT NULL, error TEXT) STRICT;"
+  "CREATE INDEX calls_by_trial ON calls(trial) WHERE trial IS NOT NULL;"
+  "CREATE TABLE implementations("
+  "  trial INTEGER NOT NULL REFERENCES trials(id), n INTEGER NOT NULL, round INTEGER NOT NULL, model TEXT NOT NULL,"
+  "  reply TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, tick INTEGER NOT NULL,"
+  "  PRIMARY KEY (trial, n)) STRICT, WITHOUT ROWID;"
+  /* One call for ideas: how many it was asked for, gave, and gave again. */
+  "CREATE TABLE questions("
+  "  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, wanted INTEGER NOT NULL,"
+  "  got INTEGER NOT NULL, duplicates INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, tick INTEGER NOT NULL) STRICT;",
 };
 
 /* What a canonical dump holds, in this order.  Left out: progress and events
@@ -63,6 +80,9 @@ const char *const er_schema_dump[] = {
           " FROM jobs ORDER BY id",
   "metrics", "SELECT m.* FROM metrics m JOIN jobs j ON j.id = m.job WHERE j.ended IS NOT NULL ORDER BY job,n,name",
   "evaluations", "SELECT * FROM evaluations ORDER BY trial",
+  "calls", "SELECT * FROM calls ORDER BY id",
+  "implementations", "SELECT * FROM implementations ORDER BY trial,n",
+  "questions", "SELECT * FROM questions ORDER BY id",
   "effects", "SELECT path,seq,ord,kind,hex(digest),call,line,result FROM effects ORDER BY path,seq",
   NULL, NULL,
 };

@@ -43,9 +43,12 @@ static int64_t pragma_int(er_store *s, const char *sql) {
   return v;
 }
 
-static int migrate(er_store *s, int64_t version, er_err *err) {
+/* Another reader may do the same at this moment: the version counts that is found
+ * once the file is ours. */
+static int migrate(er_store *s, er_err *err) {
   char sql[96];
   if (exec(s, "BEGIN IMMEDIATE", "starting to set up tables", err) < 0) return -1;
+  int64_t version = pragma_int(s, "PRAGMA user_version");
   for (; version < er_schema_version; version++)
     if (exec(s, er_schema_migrations[version], "setting up tables", err) < 0) return -1;
   snprintf(sql, sizeof sql, "PRAGMA user_version=%d; PRAGMA application_id=%d; COMMIT", er_schema_version, ER_APPLICATION_ID);
@@ -56,7 +59,7 @@ static int migrate(er_store *s, int64_t version, er_err *err) {
 static int check_version(er_store *s, er_store_mode mode, er_err *err) {
   int64_t version = pragma_int(s, "PRAGMA user_version"), id = pragma_int(s, "PRAGMA application_id");
   if (version < 0) return er__store_fail(s, err, "reading its version");
-  if (version == 0 && mode == ER_STORE_CREATE) return migrate(s, 0, err);
+  if (version == 0 && mode == ER_STORE_CREATE) return migrate(s, err);
   if (version == 0 && id == 0 && pragma_int(s, "SELECT count(*) FROM sqlite_schema") == 0)
     return er_fail(err, "empty", "%s holds no study: it was created and never begun, and can be removed", s->path);
   if (id != ER_APPLICATION_ID)
@@ -64,8 +67,7 @@ static int check_version(er_store *s, er_store_mode mode, er_err *err) {
   if (version > er_schema_version)
     return er_fail(err, "newer", "%s was written by a newer erlua (tables version %" PRId64 ", this one knows %d); use that erlua",
                    s->path, version, er_schema_version);
-  if (version < er_schema_version && mode != ER_STORE_READ) return migrate(s, version, err);
-  return 0;
+  return version < er_schema_version ? migrate(s, err) : 0;
 }
 
 static int open_db(er_store *s, er_store_mode mode, er_err *err) {
@@ -77,16 +79,19 @@ static int open_db(er_store *s, er_store_mode mode, er_err *err) {
     return er__store_fail(s, err, "opening it");
   sqlite3_extended_result_codes(s->db, 1);
   sqlite3_busy_timeout(s->db, 5000);
-  if (mode == ER_STORE_READ) return exec(s, "PRAGMA query_only=1; BEGIN", "opening it", err);   /* one state, whoever writes meanwhile */
+  if (mode == ER_STORE_READ) return 0;
   return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                  "PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY",
               "opening it", err);
 }
 
+/* A reader sees one state, whoever writes meanwhile. */
+static int begin_reading(er_store *s, er_err *err) { return exec(s, "PRAGMA query_only=1; BEGIN", "opening it", err); }
+
 int er_store_open(er_store **out, const char *path, er_store_mode mode, er_err *err) {
   er_store *s = er_calloc(1, sizeof *s);
   s->path = er_strdup(path);
-  if (open_db(s, mode, err) < 0 || check_version(s, mode, err) < 0) {
+  if (open_db(s, mode, err) < 0 || check_version(s, mode, err) < 0 || (mode == ER_STORE_READ && begin_reading(s, err) < 0)) {
     er_store_close(s);
     return -1;
   }
@@ -333,6 +338,7 @@ int er_store_copy_given(er_store *to, const char *from_path, er_err *err) {
   if (rc < 0) return -1;
   rc = exec(to, "INSERT INTO main.snapshot SELECT * FROM given.snapshot;"
                 "INSERT INTO main.events SELECT * FROM given.events;"
+                "INSERT INTO main.calls SELECT * FROM given.calls;"
                 "INSERT INTO main.studies SELECT * FROM given.studies;"
                 "UPDATE main.studies SET baseline = NULL",
             "copying the study to replay", err);

@@ -57,7 +57,7 @@ int er_store_query(er_store *s, const char *name, size_t n, const er_value *args
  * times of jobs) are left out. */
 int er_store_dump(er_store *s, er_buf *out, er_err *err);
 
-/* Copies the rows of the tables that replay takes as given (snapshot, events). */
+/* Copies the rows of the tables that replay takes as given (snapshot, events, calls). */
 int er_store_copy_given(er_store *to, const char *from_path, er_err *err);
 
 /* PRAGMA integrity_check: 0 if sound. */

@@ -343,7 +343,7 @@ t.test("Ctrl-C once waits for the running jobs, says how long at most, and is ex
   engine.signal("INT", pid)
   local r = e.result()
   t.eq(r.code, 3, r.stderr)
-  t.match(r.stderr, "nothing new starts; %d+ running jobs? ")
+  t.match(r.stderr, "nothing new starts; waiting for %d+ running jobs? for up to %d+ s more")
   t.match(r.stderr, "erlua resume " .. dir:gsub("%p", "%%%0"))
   t.eq(engine.processes(dir), "", "they ended")
   finish(dir, args)

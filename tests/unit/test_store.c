@@ -182,6 +182,20 @@ static void a_strange_database_and_a_newer_study_are_told_apart(void **state) {
   assert_string_equal(err.code, "newer");
 }
 
+static void a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader(void **state) {
+  place *p = *state;
+  er_store *s = create(p);
+  er_err err;
+  put_patch(s, "a", "one");
+  er_store_commit(s, &err);
+  er_store_close(s);
+  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; PRAGMA user_version=1");
+  assert_int_equal(er_store_open(&s, p->file, ER_STORE_READ, &err), 0);
+  assert_int_equal(patches_in(s), 1);
+  er_store_close(s);
+  run_sql(p, "INSERT INTO calls SELECT 1,'0',1,NULL,'chat','m','e','ok',1,0,0,0,0,0,0,NULL,NULL,0,NULL");
+}
+
 static void a_reader_sees_one_state_while_a_writer_writes(void **state) {
   place *p = *state;
   er_store *w = create(p), *r;
@@ -230,6 +244,7 @@ int main(void) {
     T(an_effect_is_written_once),
     T(files_that_are_no_study_are_refused_and_kept),
     T(a_strange_database_and_a_newer_study_are_told_apart),
+    T(a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader),
     T(a_reader_sees_one_state_while_a_writer_writes),
     T(a_lock_is_held_by_one_process_and_names_it),
   };
