@@ -24,6 +24,13 @@ struct er_watch {
   void *ud;
 };
 
+struct er_poll {
+  uv_poll_t uv;
+  er_poll_fn fn;
+  void *ud;
+  int fd, events;
+};
+
 static void woken(uv_async_t *a) { (void)a; }
 
 er_loop *er_loop_new(void) {
@@ -72,6 +79,13 @@ er_timer *er_timer_start(er_loop *l, double seconds, double repeat, er_loop_fn f
   return t;
 }
 
+void er_timer_set(er_timer *t, double seconds) {
+  uv_timer_stop(&t->uv);
+  if (seconds < 0) return;
+  uv_update_time(t->uv.loop);
+  uv_timer_start(&t->uv, timer_fired, (uint64_t)(seconds * 1000 + 0.999), 0);
+}
+
 void er_timer_stop(er_timer *t) {
   if (t == NULL) return;
   uv_timer_stop(&t->uv);
@@ -103,4 +117,39 @@ void er_watch_stop(er_watch *w) {
   if (w == NULL) return;
   uv_poll_stop(&w->uv);
   uv_close((uv_handle_t *)&w->uv, freed);
+}
+
+static void polled(uv_poll_t *uv, int status, int events) {
+  er_poll *p = (er_poll *)uv;
+  if (status < 0) {                            /* libuv has stopped watching */
+    events = UV_READABLE | UV_WRITABLE;
+    p->events = 0;
+  }
+  p->fn(p->ud, p->fd, ((events & UV_READABLE) ? ER_READABLE : 0) | ((events & UV_WRITABLE) ? ER_WRITABLE : 0));
+}
+
+er_poll *er_poll_start(er_loop *l, int fd, er_poll_fn fn, void *ud) {
+  er_poll *p = er_calloc(1, sizeof *p);
+  p->fn = fn;
+  p->ud = ud;
+  p->fd = fd;
+  if (uv_poll_init(&l->uv, &p->uv, fd) < 0) {
+    er_free(p);
+    return NULL;
+  }
+  uv_unref((uv_handle_t *)&p->uv);
+  return p;
+}
+
+void er_poll_set(er_poll *p, int events) {
+  if (events == p->events) return;             /* libuv would ask the kernel again */
+  p->events = events;
+  events = ((events & ER_READABLE) ? UV_READABLE : 0) | ((events & ER_WRITABLE) ? UV_WRITABLE : 0);
+  uv_poll_start(&p->uv, events, polled);
+}
+
+void er_poll_stop(er_poll *p) {
+  if (p == NULL) return;
+  uv_poll_stop(&p->uv);
+  uv_close((uv_handle_t *)&p->uv, freed);
 }

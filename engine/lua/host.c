@@ -234,6 +234,7 @@ bool er_host_turn(er_host *h, bool wait) {
     leave(h);
     return true;
   }
+  if (h->ready_first != NULL && !h->leaving) return true;   /* a body was started */
   if (h->on_jobs != NULL) h->on_jobs(h);
   if (h->done_first != NULL) wait = false;
   more = er_loop_turn(h->loop, wait);

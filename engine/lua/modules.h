@@ -13,6 +13,7 @@ int luaopen_erlua_core_rng(lua_State *L);
 int luaopen_erlua_core_study(lua_State *L);
 int luaopen_erlua_core_job(lua_State *L);
 int luaopen_erlua_core_exec(lua_State *L);
+int luaopen_erlua_core_http(lua_State *L);
 int luaopen_erlua_core_box(lua_State *L);
 int luaopen_erlua_core_patch(lua_State *L);
 

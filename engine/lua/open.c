@@ -25,6 +25,7 @@ static const luaL_Reg modules[] = {
   {"erlua.core.study", luaopen_erlua_core_study},
   {"erlua.core.job", luaopen_erlua_core_job},
   {"erlua.core.exec", luaopen_erlua_core_exec},
+  {"erlua.core.http", luaopen_erlua_core_http},
   {"erlua.core.box", luaopen_erlua_core_box},
   {"erlua.core.patch", luaopen_erlua_core_patch},
   {"erlua.core.rng", luaopen_erlua_core_rng},

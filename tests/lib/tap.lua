@@ -15,6 +15,7 @@ local t = {
 }
 
 local folders = {}          -- what t.tmpdir made and the end of the file removes
+local cleanups = {}         -- of the running test
 local Failure, Skip = {}, {}
 Failure.__tostring = function(e) return e.message end
 Skip.__tostring = function(e) return "skipped: " .. e.reason end
@@ -153,6 +154,9 @@ end
 ---Ends the test as skipped.
 function t.skip(reason) error(setmetatable({ reason = reason }, Skip), 0) end
 
+---Calls fn when the running test is over, however it ends; the last one first.
+function t.cleanup(fn) cleanups[#cleanups + 1] = fn end
+
 ---One argument, quoted for the shell.
 function t.quote(s) return "'" .. tostring(s):gsub("'", "'\\''") .. "'" end
 
@@ -240,6 +244,10 @@ end
 local function run_one(test)
   local before = live_tasks()
   local ok, e = xpcall(test.fn, handler)
+  while #cleanups > 0 do
+    local done, message = xpcall(table.remove(cleanups), handler)
+    if ok and not done then ok, e = false, message end
+  end
   local left = live_tasks() - before
   if not ok and getmetatable(e) == Skip then return "skip", e.reason end
   if not ok then return "fail", tostring(e) end

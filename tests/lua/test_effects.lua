@@ -37,6 +37,16 @@ t.test("an effect runs its function once in the life of a study and hands out wh
   t.eq(engine.run { "replay", dir .. "/s" }.code, 0)
 end)
 
+t.test("a function begins at once, whatever else is waited for", function()
+  local late = false
+  local other = erlua.spawn(function() erlua.sleep(8) late = true end)
+  erlua.pause()
+  erlua.once(function() end)
+  t.eq(late, false, "it did not wait for the other task")
+  other:cancel()
+  other:wait()
+end)
+
 t.test("an error in the function is raised where it was called, also in replay", function()
   local dir = t.tmpdir()
   local args = strategy(dir, [[
@@ -173,27 +183,6 @@ t.test("a study that is to stop goes on until all that lives is held, then ends 
   t.write(dir .. "/more", "")
   r = engine.run(args)
   t.eq({ r.code, r.stdout }, { 0, "now\n" }, r.stderr)
-end)
-
-t.test("jobs beyond the allowance do not start, and count as held", function()
-  local dir = t.tmpdir()
-  local args = strategy(dir, [[
-    if not io.open("]] .. dir .. [[/more") then
-      require("erlua.core.job").allow(4)
-      host.stop("4 jobs were allowed")
-    end
-    study:baseline()
-    erlua.map(study:propose { n = 3 }, function(idea) return study:trial(idea) end)
-    print("end")
-  ]])
-  local r = engine.run(args)
-  t.eq({ r.code, r.stdout }, { 3, "" }, r.stderr)
-  t.match(r.stderr, "4 jobs were allowed")
-  t.eq(engine.sql(dir .. "/s", "SELECT count(*) FROM jobs WHERE starts = 1"), "4")
-  t.write(dir .. "/more", "")
-  r = engine.run(args)
-  t.eq({ r.code, r.stdout }, { 0, "end\n" }, r.stderr)
-  t.eq(engine.sql(dir .. "/s", "SELECT count(*), sum(starts) FROM jobs"), "8|8")
 end)
 
 return t
