@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,13 +23,38 @@ void er_text_double(er_buf *out, double x) {
   if (strpbrk(s, ".eEni") == NULL) er_buf_str(out, ".0");
 }
 
+/* Eight bytes at a time: the high bit of a byte tells what is looked for in it. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static uint64_t load8(const char *s) {
+  uint64_t v;
+  memcpy(&v, s, sizeof v);
+  return v;
+}
+
+static uint64_t below(uint64_t v, unsigned byte) { return (v - EACH(byte)) & ~v & EACH(0x80); }
+static uint64_t equal(uint64_t v, unsigned byte) { return below(v ^ EACH(byte), 1); }
+
+/* How many of the bytes at s stand for themselves in a JSON string. */
+static size_t plain_run(const char *s, size_t n) {
+  size_t i = 0;
+  for (; n - i >= 8; i += 8) {
+    uint64_t v = load8(s + i);
+    if ((below(v, 0x20) | equal(v, '"') | equal(v, '\\') | equal(v, 0x7f)) != 0) break;
+  }
+  for (; i < n; i++) {
+    unsigned char c = (unsigned char)s[i];
+    if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) break;
+  }
+  return i;
+}
+
 void er_text_quote(er_buf *out, const char *s, size_t n) {
   static const char hex[] = "0123456789abcdef";
   size_t i, from = 0;
   er_buf_char(out, '"');
-  for (i = 0; i < n; i++) {
+  for (i = 0; (i += plain_run(s + i, n - i)) < n; i++) {
     unsigned char c = (unsigned char)s[i];
-    if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) continue;
     er_buf_add(out, s + from, i - from);
     from = i + 1;
     switch (c) {
@@ -67,9 +93,17 @@ size_t er_utf8_char(const char *str, size_t n) {
   return len;
 }
 
+/* How many of the bytes at s are ASCII without a doubt. */
+static size_t ascii_run(const char *s, size_t n) {
+  size_t i = 0;
+  while (n - i >= 8 && (load8(s + i) & EACH(0x80)) == 0) i += 8;
+  return i;
+}
+
 bool er_utf8_valid(const char *s, size_t n) {
   while (n > 0) {
-    size_t k = er_utf8_char(s, n);
+    size_t k = ascii_run(s, n);
+    if (k == 0) k = er_utf8_char(s, n);
     if (k == 0) return false;
     s += k;
     n -= k;

@@ -168,10 +168,18 @@ typedef struct {
   const char *start, *p, *end;
   er_err *err;
   int depth;
+  lua_Integer *mended;           /* NULL: nothing is mended */
 } reader;
 
 static int bad(reader *r, const char *what) {
   return er_fail(r->err, "json", "bad JSON at byte %zu: %s", (size_t)(r->p - r->start) + 1, what);
+}
+
+/* Whether what is wrong here is to be mended; it is counted. */
+static bool mends(reader *r) {
+  if (r->mended == NULL) return false;
+  ++*r->mended;
+  return true;
 }
 
 static void skip_space(reader *r) {
@@ -202,15 +210,25 @@ static void add_code(er_buf *b, unsigned c) {
     er_buf_char(b, (char)(0x80 | (c >> 6 & 63))), er_buf_char(b, (char)(0x80 | (c & 63)));
 }
 
+static int lone_surrogate(reader *r, er_buf *b, const char *what) {
+  if (!mends(r)) return bad(r, what);
+  add_code(b, 0xfffd);
+  return 0;
+}
+
 static int read_unicode(reader *r, er_buf *b) {
   unsigned c, low;
   if (hex4(r, &c) < 0) return -1;
-  if (c >= 0xdc00 && c < 0xe000) return bad(r, "a lone low surrogate");
+  if (c >= 0xdc00 && c < 0xe000) return lone_surrogate(r, b, "a lone low surrogate");
   if (c >= 0xd800 && c < 0xdc00) {
-    if (r->end - r->p < 6 || r->p[0] != '\\' || r->p[1] != 'u') return bad(r, "a lone high surrogate");
+    const char *behind = r->p;
+    if (r->end - r->p < 6 || r->p[0] != '\\' || r->p[1] != 'u') return lone_surrogate(r, b, "a lone high surrogate");
     r->p += 2;
     if (hex4(r, &low) < 0) return -1;
-    if (low < 0xdc00 || low > 0xdfff) return bad(r, "a high surrogate without a low one");
+    if (low < 0xdc00 || low > 0xdfff) {
+      if (r->mended != NULL) r->p = behind;
+      return lone_surrogate(r, b, "a high surrogate without a low one");
+    }
     c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
   }
   add_code(b, c);
@@ -225,8 +243,8 @@ static int read_escape(reader *r, er_buf *b) {
   c = *r->p++;
   if (c == 'u') return read_unicode(r, b);
   at = c != '\0' ? strchr(from, c) : NULL;
-  if (at == NULL) return bad(r, "an unknown escape");
-  er_buf_char(b, to[at - from]);
+  if (at == NULL && !mends(r)) return bad(r, "an unknown escape");
+  er_buf_char(b, at != NULL ? to[at - from] : c);
   return 0;
 }
 
@@ -239,15 +257,20 @@ static int read_string(reader *r) {
     if (r->p >= r->end) { rc = bad(r, "a string is not closed"); break; }
     unsigned char c = (unsigned char)*r->p;
     if (c == '"') break;
-    if (c < 0x20) { rc = bad(r, "a control character in a string"); break; }
+    if (c < 0x20 && !mends(r)) { rc = bad(r, "a control character in a string"); break; }
     if (c == '\\') {
       er_buf_add(&b, from, (size_t)(r->p++ - from));
       if ((rc = read_escape(r, &b)) < 0) break;
       from = r->p;
       continue;
     }
-    size_t k = er_utf8_char(r->p, (size_t)(r->end - r->p));
-    if (k == 0) { rc = bad(r, "bad UTF-8 in a string"); break; }
+    size_t k = c < 0x80 ? 1 : er_utf8_char(r->p, (size_t)(r->end - r->p));
+    if (k == 0) {
+      if (!mends(r)) { rc = bad(r, "bad UTF-8 in a string"); break; }
+      er_buf_add(&b, from, (size_t)(r->p++ - from));
+      add_code(&b, 0xfffd);
+      from = r->p;
+    }
     r->p += k;
   }
   if (rc == 0) {
@@ -269,6 +292,13 @@ static size_t digits(reader *r) {
   return (size_t)(r->p - from);
 }
 
+/* A number that no Lua number can stand for is null when mended. */
+static int no_number(reader *r, const char *what) {
+  if (!mends(r)) return bad(r, what);
+  lua_pushlightuserdata(r->L, NULL);
+  return 0;
+}
+
 static int read_number(reader *r) {
   const char *from = r->p;
   char text[64];
@@ -288,7 +318,7 @@ static int read_number(reader *r) {
     if (digits(r) == 0) return bad(r, "a number has no digits in its exponent");
   }
   size_t n = (size_t)(r->p - from);
-  if (n >= sizeof text) return bad(r, "a number is longer than 63 characters");
+  if (n >= sizeof text) return no_number(r, "a number is longer than 63 characters");
   memcpy(text, from, n);
   text[n] = '\0';
   if (whole) {
@@ -297,7 +327,7 @@ static int read_number(reader *r) {
     if (errno == 0) { lua_pushinteger(r->L, v); return 0; }
   }
   double x = strtod(text, NULL);
-  if (!isfinite(x)) return bad(r, "a number is too large");
+  if (!isfinite(x)) return no_number(r, "a number is too large");
   lua_pushnumber(r->L, x);
   return 0;
 }
@@ -325,7 +355,7 @@ static int read_pair(reader *r) {
   r->p++;
   if (read_string(r) < 0) return -1;
   lua_pushvalue(r->L, -1);
-  if (lua_rawget(r->L, -3) != LUA_TNIL) return bad(r, "a key stands twice in an object");
+  if (lua_rawget(r->L, -3) != LUA_TNIL && !mends(r)) return bad(r, "a key stands twice in an object");
   lua_pop(r->L, 1);
   skip_space(r);
   if (r->p >= r->end || *r->p != ':') return bad(r, "a key wants ':' after it");
@@ -359,6 +389,18 @@ static int read_word(reader *r, const char *word) {
   return 0;
 }
 
+/* NaN and the infinities, which some writers of JSON know. */
+static int read_odd_number(reader *r) {
+  static const char *const odd[] = {"NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"};
+  for (size_t i = 0; r->mended != NULL && i < sizeof odd / sizeof *odd; i++) {
+    size_t n = strlen(odd[i]);
+    if ((size_t)(r->end - r->p) < n || memcmp(r->p, odd[i], n) != 0) continue;
+    r->p += n;
+    return no_number(r, odd[i]);
+  }
+  return read_number(r);
+}
+
 static int read_value(reader *r) {
   int rc;
   skip_space(r);
@@ -371,20 +413,33 @@ static int read_value(reader *r) {
     case '{': r->p++; r->depth++; rc = read_object(r); r->depth--; return rc;
     case 't': lua_pushboolean(r->L, 1); return read_word(r, "true");
     case 'f': lua_pushboolean(r->L, 0); return read_word(r, "false");
-    case 'n': lua_pushlightuserdata(r->L, NULL); return read_word(r, "null");
-    default: return read_number(r);
+    case 'n':
+      if (r->end - r->p > 1 && r->p[1] == 'a') return read_odd_number(r);
+      lua_pushlightuserdata(r->L, NULL);
+      return read_word(r, "null");
+    default: return read_odd_number(r);
   }
 }
 
-int er_json_decode(lua_State *L, const char *s, size_t n, er_err *err) {
-  reader r = {L, s, s, s + n, err, 0};
-  int top = lua_gettop(L), rc = read_value(&r);
+static int decode(reader *r) {
+  int top = lua_gettop(r->L), rc = read_value(r);
   if (rc == 0) {
-    skip_space(&r);
-    if (r.p != r.end) rc = bad(&r, "something follows the value");
+    skip_space(r);
+    if (r->p != r->end) rc = bad(r, "something follows the value");
   }
-  if (rc < 0) lua_settop(L, top);
+  if (rc < 0) lua_settop(r->L, top);
   return rc;
+}
+
+int er_json_decode(lua_State *L, const char *s, size_t n, er_err *err) {
+  reader r = {L, s, s, s + n, err, 0, NULL};
+  return decode(&r);
+}
+
+int er_json_mend(lua_State *L, const char *s, size_t n, lua_Integer *mended, er_err *err) {
+  reader r = {L, s, s, s + n, err, 0, mended};
+  *mended = 0;
+  return decode(&r);
 }
 
 /* ---- erlua.core.json ------------------------------------------------------------- */
@@ -402,15 +457,42 @@ static int json_encode(lua_State *L) {
   return 1;
 }
 
+static int refused(lua_State *L, const er_err *err) {
+  lua_pushnil(L);
+  lua_pushstring(L, err->msg);
+  lua_pushstring(L, err->code);
+  return 3;
+}
+
 static int json_decode(lua_State *L) {
   size_t n;
   const char *s = luaL_checklstring(L, 1, &n);
   er_err err;
-  if (er_json_decode(L, s, n, &err) == 0) return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, err.msg);
-  lua_pushstring(L, err.code);
-  return 3;
+  return er_json_decode(L, s, n, &err) == 0 ? 1 : refused(L, &err);
+}
+
+/* mend(text) -> value, how many places were mended */
+static int json_mend(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  lua_Integer mended;
+  er_err err;
+  if (er_json_mend(L, s, n, &mended, &err) < 0) return refused(L, &err);
+  lua_pushinteger(L, mended);
+  return 2;
+}
+
+/* utf8(text) -> the text with each bad byte as U+FFFD, which every encoder takes */
+static int json_utf8(lua_State *L) {
+  size_t n;
+  const char *s = luaL_checklstring(L, 1, &n);
+  er_buf clean = {0};
+  lua_settop(L, 1);
+  if (er_utf8_valid(s, n)) return 1;
+  er_utf8_clean(&clean, s, n);
+  lua_pushlstring(L, er_buf_cstr(&clean), clean.len);
+  er_buf_free(&clean);
+  return 1;
 }
 
 static int json_object(lua_State *L) {
@@ -421,7 +503,8 @@ static int json_object(lua_State *L) {
 }
 
 static const luaL_Reg jsonlib[] = {
-  {"encode", json_encode}, {"decode", json_decode}, {"object", json_object}, {NULL, NULL}
+  {"encode", json_encode}, {"decode", json_decode}, {"mend", json_mend}, {"utf8", json_utf8},
+  {"object", json_object}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_json(lua_State *L) {

@@ -16,4 +16,9 @@ int er_json_encode(lua_State *L, int idx, er_buf *out, er_err *err);
 /* Pushes the value; -1 and nothing pushed if the text is not one JSON value. */
 int er_json_decode(lua_State *L, const char *s, size_t n, er_err *err);
 
+/* As decode, for what others wrote carelessly: bad UTF-8 and lone surrogates become
+ * U+FFFD, of a key that stands twice the last counts, control characters and unknown
+ * escapes stand for themselves, NaN, infinities and giants are null.  Each is counted. */
+int er_json_mend(lua_State *L, const char *s, size_t n, lua_Integer *mended, er_err *err);
+
 #endif

@@ -89,6 +89,12 @@ static int host_time(lua_State *L) {
   return 1;
 }
 
+/* getenv(name): in no journal, for what must not be recorded, such as keys. */
+static int host_getenv(lua_State *L) {
+  lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+  return 1;
+}
+
 static int host_pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)getpid());
   return 1;
@@ -177,7 +183,7 @@ static const luaL_Reg hostlib[] = {
   {"exit", host_exit}, {"stop", host_stop}, {"stopping", host_stopping}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
   {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal}, {"colour", host_colour},
   {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
-  {"at_end", host_at_end}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {NULL, NULL}
+  {"at_end", host_at_end}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {"getenv", host_getenv}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_host(lua_State *L) {

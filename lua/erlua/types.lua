@@ -49,6 +49,61 @@
 ---@field direction "min"|"max"
 ---@field digest string
 
+---@class erlua.request
+---@field prompt string|nil  or messages
+---@field messages {role: "user"|"assistant"|"system", content: string|table}[]|nil
+---@field system string|table|nil
+---@field max_tokens integer|nil  of the reply with its thinking (16,000)
+---@field thinking "low"|"medium"|"high"|"xhigh"|"max"|integer|boolean|nil
+---@field temperature number|nil
+---@field top_p number|nil
+---@field seed integer|nil
+---@field stop string|string[]|nil
+---@field json boolean|table|nil  true, or a JSON schema
+---@field n integer|nil  so many replies, as a list
+---@field timeout number|nil  seconds of one request
+---@field stream boolean|nil  false: in one piece
+---@field on_text fun(delta: string)|nil
+
+---@class erlua.usage
+---@field input integer  tokens; without those of the cache
+---@field cache_read integer
+---@field cache_write integer
+---@field output integer  with the thinking in it
+---@field thinking integer
+---@field estimated boolean  nobody counted
+
+---@class erlua.reply
+---@field text string
+---@field thinking string
+---@field stop_reason "end"|"stop"
+---@field usage erlua.usage
+---@field cost number|nil  dollars; nil: unknown
+---@field model string
+---@field latency number  seconds
+---@field attempts integer  requests
+
+---@class erlua.llm
+---@field spec string
+---@field provider "anthropic"|"openai"|"builtin"
+---@field name string
+---@field endpoint string
+---@field fallback erlua.llm|nil
+local llm = {}
+
+---Asks once, through limits, retries and budget.
+---@param request string|erlua.request
+---@return erlua.reply|erlua.reply[]|nil
+---@return string? message
+---@return string? code
+function llm:chat(request) end
+
+---Asks n times; the replies as they come.
+---@param request string|erlua.request
+---@param n integer
+---@return fun(): integer, erlua.reply?, string?, string?
+function llm:samples(request, n) end
+
 ---@class erlua.job
 
 ---@class erlua.task
@@ -107,6 +162,17 @@ function erlua.json.encode(value) end
 ---@return string? message
 ---@return string? code
 function erlua.json.decode(text) end
+
+---As decode, for what others wrote carelessly.
+---@param text string
+---@return any value
+---@return integer|string count  of the places that were mended, or the message
+---@return string? code
+function erlua.json.mend(text) end
+
+---@param text string
+---@return string text  each bad byte as U+FFFD
+function erlua.json.utf8(text) end
 
 ---Marks a table to be written as an object even if it is empty.
 ---@generic T: table

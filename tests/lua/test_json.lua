@@ -48,6 +48,20 @@ t.test("strings survive: escapes, control characters, surrogates, NUL and all of
   t.eq(json.decode([["\uD83D\uDE00"]]), "😀")
 end)
 
+t.test("each ASCII character is written in its way wherever it stands in a string", function()
+  local short = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
+  for c = 0, 127 do
+    local char = string.char(c)
+    local want = short[char] or char:find("%c") and string.format("\\u%04x", c) or char
+    for before = 0, 17 do
+      for after = 0, 9 do
+        local a, z = ("a"):rep(before), ("é"):rep(after)
+        if json.encode(a .. char .. z) ~= '"' .. a .. want .. z .. '"' then t.eq(json.encode(a .. char .. z), '"' .. a .. want .. z .. '"') end
+      end
+    end
+  end
+end)
+
 t.test("bad strings are refused with their place", function()
   for _, text in ipairs { [["\ud83d"]], [["\ud83dx"]], [["\ude00"]], [["\ud83d\u0041"]], [["\u12"]], [["\u12g4"]], [["\x41"]], [["\]], [["a]],
     '"a\nb"', '"\1"', "'a'", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"" } do
@@ -126,6 +140,43 @@ t.test("arrays with holes or other keys are refused, never cut short", function(
     function() local v = { 1, nil, 3 } v.x = 1 return v end, function() local v = { 1, nil, nil, 4 } v.x, v.y = 1, 2 return v end,
     function() return { [2] = 1 } end, function() return { [0] = 1, 2 } end, function() return { [-1] = 1 } end,
   } do t.raises(function() json.encode(make()) end, "holes") end
+end)
+
+t.test("what others wrote carelessly is mended, and each place is counted", function()
+  local function mend(text) local v, n = json.mend(text) return { v, n } end
+  t.eq(mend '{"a":[1,2.5,"x"]}', { { a = { 1, 2.5, "x" } }, 0 })
+  t.eq(mend "\"a\xff\xfeb\"", { "a\u{FFFD}\u{FFFD}b", 2 })
+  t.eq(mend "\"\xed\xa0\x80\"", { "\u{FFFD}\u{FFFD}\u{FFFD}", 3 })
+  t.eq(mend [["\ud83d"]], { "\u{FFFD}", 1 })
+  t.eq(mend [["\ud83dx\ude00"]], { "\u{FFFD}x\u{FFFD}", 2 })
+  t.eq(mend [["\ud83d\u0041"]], { "\u{FFFD}A", 1 })
+  t.eq(mend [["\ud83d\ud83d\ude00"]], { "\u{FFFD}😀", 1 })
+  t.eq(mend "\"a\nb\tc\0\"", { "a\nb\tc\0", 3 })
+  t.eq(mend [["it\'s \x41"]], { "it's x41", 2 })
+  t.eq(mend '{"a":1,"a":2,"b":{"c":1,"c":[3]}}', { { a = 2, b = { c = { 3 } } }, 2 })
+  t.eq(mend "[NaN,Infinity,-Infinity,nan,1e999,null]", { { json.null, json.null, json.null, json.null, json.null, json.null }, 5 })
+  t.eq(mend("[" .. ("9"):rep(100) .. "]"), { { json.null }, 1 })
+end)
+
+t.test("what is mended can be written, and what is no JSON stays refused", function()
+  for _, text in ipairs { "\"\xff\\ud83d\xc3\"", '{"\xff":"\xfe"}', "[NaN]" } do t.ok(json.decode(json.encode((json.mend(text))))) end
+  for _, text in ipairs { "", "{", '{"a":}', "[1,]", '"abc', '"\\u12', '"\\', "nul", "Nan", "[1 2]", "1 2", "{a:1}", ("["):rep(100000), '"\\ud83d\\u1"' } do
+    local v, message, code = json.mend(text)
+    t.eq({ v, code }, { nil, "json" }, text:sub(1, 20))
+    t.match(message, "bad JSON at byte %d+")
+  end
+end)
+
+t.test("any bytes become text that can be encoded", function()
+  for _, case in ipairs { { "plain é😀\0\n", "plain é😀\0\n" }, { "\xff", "\u{FFFD}" }, { "a\xc3", "a\u{FFFD}" }, { "", "" } } do t.eq(json.utf8(case[1]), case[2]) end
+  for _ = 1, 300 do
+    local bytes = {}
+    for i = 1, math.random(0, 40) do bytes[i] = string.char(math.random(0, 255)) end
+    local s = json.utf8(table.concat(bytes))
+    t.ok(utf8.len(s))
+    t.eq(json.decode(json.encode(s)), s)
+    json.mend('"' .. table.concat(bytes) .. '"')
+  end
 end)
 
 t.test("metamethods are not called: what is in the table is what is written", function()
