@@ -95,6 +95,10 @@ static er_patch_rules check_rules(lua_State *L, int arg) {
     if (lua_type(L, -1) != LUA_TSTRING) luaL_argerror(L, arg, "'region' must be a string");
     r.region = lua_tostring(L, -1);
   }
+  if (lua_getfield(L, arg, "folder") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_argerror(L, arg, "'folder' must be a string");
+    r.folder = lua_tostring(L, -1);
+  }
   return r;
 }
 
@@ -139,11 +143,11 @@ static void push_refusal(lua_State *L, const er_patch_result *r) {
 }
 
 static void push_blocks(lua_State *L, const er_patch_result *r) {
-  static const char *const forms[] = {"udiff", "search", "whole"};
+  static const char *const forms[] = {"udiff", "search", "whole", "begin_patch"};
   lua_createtable(L, (int)r->n_blocks, 0);
   for (size_t i = 0; i < r->n_blocks; i++) {
     const er_patch_block_report *b = &r->blocks[i];
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, forms[b->form]);
     lua_setfield(L, -2, "form");
     lua_pushstring(L, b->path);                      /* nil if the block named no file */
@@ -154,6 +158,10 @@ static void push_blocks(lua_State *L, const er_patch_result *r) {
     lua_setfield(L, -2, "line");
     lua_pushnumber(L, b->similarity);
     lua_setfield(L, -2, "similarity");
+    if (b->code[0] != '\0') {
+      lua_pushstring(L, b->code);
+      lua_setfield(L, -2, "refused");
+    }
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
 }

@@ -1,145 +1,36 @@
-/* locate.c - the ladder of matchers. */
+/* locate.c - finds all windows of a file whose lines have the same tokens as a hunk's. */
 
 #include "patch/locate.h"
-
-#include <string.h>
 
 #include "base/mem.h"
 
 #define MAX_PLACES 4096
+#define FEW_LINES 64
+#define FEW_PLACES 16            /* looked at one by one, however long the hunk */
 
-/* ---- when two lines are the same; each is an equivalence ---- */
-
-/* A line without an end of its own (the last of a file) takes any. */
-static bool takes_any(const er_line *l) { return l->eol == ER_EOL_NONE || l->eol == ER_EOL_OPEN; }
-
-static bool same_exact(const er_line *a, const er_line *b) {
-  bool ends = (a->eol == ER_EOL_CRLF) == (b->eol == ER_EOL_CRLF) || takes_any(a) || takes_any(b);
-  return ends && er_line_same_text(a, b);
+const char *er_locate_rung_name(er_rung r) {
+  static const char *const names[ER_RUNGS] = {"exact",   "trailing-space", "line-ends", "blank-lines", "white-space", "indentation",
+                                              "spacing", "line-numbers",   "elision",   "context",     "similar",     "split"};
+  return names[r];
 }
 
-static er_line trim_blanks(er_line l) {
-  while (l.n > 0 && (l.s[l.n - 1] == ' ' || l.s[l.n - 1] == '\t')) l.n--;
-  return l;
-}
+/* ---- places ---- */
 
-static bool same_trailing(const er_line *a, const er_line *b) {
-  er_line x = trim_blanks(*a), y = trim_blanks(*b);
-  return (a->eol == ER_EOL_CRLF) == (b->eol == ER_EOL_CRLF) && er_line_same_text(&x, &y);
-}
-
-static bool same_but_end(const er_line *a, const er_line *b) {
-  er_line x = er_line_trim_end(*a), y = er_line_trim_end(*b);
-  return er_line_same_text(&x, &y);
-}
-
-static bool same_inner(const er_line *a, const er_line *b) {
-  er_line x = er_line_trim(*a), y = er_line_trim(*b);
-  return er_line_same_text(&x, &y);
-}
-
-/* ---- the ladder ---- */
-
-typedef struct {
-  const er_line *file, *pattern;
-  size_t n, m;
-  size_t *work;
-} job;
-
-/* Decides on a place where all lines are the same; may set its shift. */
-typedef bool (*place_check)(job *j, er_place *p);
-
-static bool uniform_indent(job *j, er_place *p);
-
-typedef struct {
-  const char *name;
-  er_line_same same;
-  place_check check;             /* NULL: none needed */
-} rung;
-
-static const rung ladder[] = {
-  {"exact",          same_exact,    NULL},
-  {"trailing-space", same_trailing, NULL},
-  {"line-ends",      same_but_end,  NULL},
-  {"indentation",    same_inner,    uniform_indent},
-};
-
-enum { RUNGS = sizeof ladder / sizeof *ladder };
-
-const char *er_locate_rung_name(size_t r) { return r < RUNGS ? ladder[r].name : ""; }
-
-/* One line's indentation against the pattern's; sets *shift by the first line
- * that is not blank and compares all others with it. */
-static bool indent_step(const er_line *f, const er_line *p, er_shift *shift, bool *set) {
-  size_t a = er_line_indent(f), b = er_line_indent(p);
-  bool deeper = a >= b;
-  size_t n = deeper ? a - b : b - a;
-  const char *extra = deeper ? f->s : p->s;
-  if (memcmp(deeper ? f->s + n : f->s, deeper ? p->s : p->s + n, deeper ? b : a) != 0) return false;
-  if (!*set) {
-    *shift = (er_shift){extra, (uint32_t)n, deeper};
-    *set = true;
-    return true;
-  }
-  return shift->n == n && (n == 0 || (shift->deeper == deeper && memcmp(shift->s, extra, n) == 0));
-}
-
-static bool uniform_indent(job *j, er_place *p) {
-  bool set = false;
-  for (size_t i = 0; i < j->m; i++) {
-    const er_line *f = &j->file[p->line + i];
-    ++*j->work;
-    if (!er_line_blank(f) && !indent_step(f, &j->pattern[i], &p->shift, &set)) return false;
-  }
-  return set && p->shift.n > 0;
-}
-
-static void add_place(job *j, const rung *r, size_t line, er_places *out) {
-  er_place p = {line, {NULL, 0, true}};
-  if (r->check != NULL && !r->check(j, &p)) return;
-  if (out->n >= MAX_PLACES) {
-    out->more = true;
+/* Only those of the strictest rung are kept. */
+void er_places_add(er_places *p, const er_place *at) {
+  if (p->n > 0 && at->rung != p->rung) p->looser = true;
+  if (p->n > 0 && at->rung > p->rung) return;
+  if (p->n > 0 && at->rung < p->rung) p->n = 0, p->more = false;
+  p->rung = at->rung;
+  if (p->n >= MAX_PLACES) {
+    p->more = true;
     return;
   }
-  if (out->n == out->cap) {
-    out->cap = out->cap ? out->cap * 2 : 8;
-    out->v = er_realloc(out->v, out->cap * sizeof *out->v);
+  if (p->n == p->cap) {
+    p->cap = p->cap ? p->cap * 2 : 4;
+    p->v = er_realloc(p->v, p->cap * sizeof *p->v);
   }
-  out->v[out->n++] = p;
-}
-
-/* Knuth, Morris and Pratt on lines: repetitive files cost no more than others. */
-static void failure_table(const job *j, er_line_same same, size_t *fail) {
-  fail[0] = 0;
-  for (size_t i = 1, k = 0; i < j->m; i++) {
-    while (k > 0 && !same(&j->pattern[i], &j->pattern[k])) k = fail[k - 1];
-    if (same(&j->pattern[i], &j->pattern[k])) k++;
-    fail[i] = k;
-  }
-}
-
-static void find_all(job *j, const rung *r, size_t *fail, er_places *out) {
-  failure_table(j, r->same, fail);
-  for (size_t i = 0, k = 0; i < j->n && !out->more && *j->work < ER_LOCATE_MAX_WORK; i++) {
-    ++*j->work;
-    while (k > 0 && !r->same(&j->file[i], &j->pattern[k])) k = fail[k - 1], ++*j->work;
-    if (r->same(&j->file[i], &j->pattern[k])) k++;
-    if (k < j->m) continue;
-    add_place(j, r, i + 1 - j->m, out);
-    k = fail[k - 1];
-  }
-}
-
-void er_locate(const er_line *file, size_t n, const er_line *pattern, size_t m, size_t *work, er_places *out) {
-  job j = {file, pattern, n, m, work};
-  size_t small[64], *fail = small;
-  if (m == 0 || m > n) return;
-  if (m > 64) fail = er_malloc(m * sizeof *fail);
-  for (size_t r = 0; r < RUNGS && out->n == 0; r++) {
-    out->rung = r;
-    find_all(&j, &ladder[r], fail, out);
-  }
-  if (fail != small) er_free(fail);
+  p->v[p->n++] = *at;
 }
 
 void er_places_free(er_places *p) {
@@ -147,20 +38,105 @@ void er_places_free(er_places *p) {
   *p = (er_places){0};
 }
 
-bool er_locate_here(const er_line *file, size_t n, const er_line *pattern, size_t m, size_t line) {
-  if (m == 0 || m > n || line > n - m) return false;
-  for (size_t i = 0; i < m; i++)
-    if (!same_exact(&file[line + i], &pattern[i])) return false;
-  return true;
+static void try_window(const er_search *s, uint32_t window, er_places *out) {
+  er_place place;
+  if (er_locate_fit(s, window, NULL, &place, NULL)) er_places_add(out, &place);
 }
 
-double er_locate_similarity(const er_line *file, const er_line *pattern, size_t m) {
-  size_t all = 0, differ = 0;
-  for (size_t i = 0; i < m; i++) {
-    size_t a = file[i].n, b = pattern[i].n;
-    all += (a > b ? a : b) + 1;
-    if (!er_line_same_text(&file[i], &pattern[i])) differ += a > b ? a - b : b > a ? b - a : 1;
-    else differ += (file[i].eol == ER_EOL_CRLF) != (pattern[i].eol == ER_EOL_CRLF);
+static bool spent(const er_search *s) { return *s->work >= ER_LOCATE_MAX_WORK; }
+
+/* ---- the windows ---- */
+
+/* Around each of the few places of the hunk's rarest line. */
+static void by_rarest(const er_search *s, const uint64_t *q, uint32_t k, uint32_t rare, er_places *out) {
+  const er_index *x = s->file;
+  for (uint32_t o = er_index_find(x, q[rare])->first; o != ER_NOWHERE && !spent(s); o = x->next[o]) {
+    uint32_t i = 0;
+    if (o < rare || o - rare + (size_t)k > x->k) continue;
+    while (i < k && x->hash[o - rare + i] == q[i]) i++;
+    *s->work += i;
+    if (i == k) try_window(s, o - rare, out);
   }
-  return all > 0 ? 1.0 - (double)differ / (double)all : 1.0;
+}
+
+/* Knuth, Morris and Pratt: repetitive files cost no more than others. */
+static void by_run(const er_search *s, const uint64_t *q, uint32_t k, er_places *out) {
+  const er_index *x = s->file;
+  uint32_t *fail = er_malloc(k * sizeof *fail);
+  fail[0] = 0;
+  for (uint32_t i = 1, j = 0; i < k; i++) {
+    while (j > 0 && q[i] != q[j]) j = fail[j - 1];
+    fail[i] = j += q[i] == q[j];
+  }
+  for (uint32_t i = 0, j = 0; i < x->k && !spent(s); i++) {
+    ++*s->work;
+    while (j > 0 && x->hash[i] != q[j]) j = fail[j - 1], ++*s->work;
+    j += x->hash[i] == q[j];
+    if (j < k) continue;
+    try_window(s, i + 1 - k, out);
+    j = fail[j - 1];
+  }
+  er_free(fail);
+}
+
+/* A hunk of blank lines alone: every run of blank lines that is long enough. */
+static void blank_places(const er_search *s, er_places *out) {
+  const er_index *x = s->file;
+  size_t run = 0, m = s->pattern->m;
+  for (size_t i = 0; i < x->n && !spent(s); i++) {
+    bool same = true;
+    run = er_line_blank(&x->line[i]) ? run + 1 : 0;
+    ++*s->work;
+    if (run < m) continue;
+    for (size_t k = 0; k < m && same; k++) {
+      same = er_line_same_text(&x->line[i + 1 - m + k], &s->pattern->old[k]);
+      *s->work += 4;
+    }
+    er_places_add(out, &(er_place){.line = i + 1 - m, .end = i + 1, .window = ER_NOWHERE,
+                                   .rung = same ? ER_RUNG_EXACT : ER_RUNG_TRAILING});
+  }
+}
+
+static uint32_t hash_old(const er_pattern *p, uint64_t *q) {
+  uint32_t k = 0;
+  for (size_t i = 0; i < p->m; i++)
+    if (!er_line_blank(&p->old[i])) q[k++] = er_line_hash(&p->old[i]);
+  return k;
+}
+
+static uint32_t find_rarest(const er_index *x, const uint64_t *q, uint32_t k, uint32_t *count) {
+  uint32_t rare = 0;
+  *count = UINT32_MAX;
+  for (uint32_t i = 0; i < k && *count > 0; i++) {
+    uint32_t n = er_index_find(x, q[i])->count;
+    if (n < *count) *count = n, rare = i;
+  }
+  return rare;
+}
+
+void er_locate(const er_search *s, er_places *out) {
+  uint64_t few[FEW_LINES], *q = few;
+  uint32_t k, rare, count;
+  if (s->pattern->m == 0) return;
+  if (s->pattern->m > FEW_LINES) q = er_malloc(s->pattern->m * sizeof *q);
+  k = hash_old(s->pattern, q);
+  *s->work += k;
+  if (k == 0) {
+    blank_places(s, out);
+  } else if (k <= s->file->k) {
+    rare = find_rarest(s->file, q, k, &count);
+    if (count > 0 && (count <= FEW_PLACES || (uint64_t)count * k <= s->file->k)) by_rarest(s, q, k, rare, out);
+    else if (count > 0) by_run(s, q, k, out);
+  }
+  if (q != few) er_free(q);
+}
+
+bool er_locate_here(const er_line *file, size_t n, const er_pattern *p, size_t line) {
+  if (p->m == 0 || p->m > n || line > n - p->m) return false;
+  for (size_t i = 0; i < p->m; i++) {
+    const er_line *a = &file[line + i], *b = &p->old[i];
+    bool free_end = a->eol == ER_EOL_NONE || a->eol == ER_EOL_OPEN || b->eol == ER_EOL_NONE || b->eol == ER_EOL_OPEN;
+    if (!er_line_same_text(a, b) || (!free_end && (a->eol == ER_EOL_CRLF) != (b->eol == ER_EOL_CRLF))) return false;
+  }
+  return true;
 }

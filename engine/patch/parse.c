@@ -12,7 +12,7 @@
 #define MAX_LOOK 32              /* how often a line may be looked at in search of a fence's end */
 
 const char *er_patch_form_name(er_patch_form form) {
-  static const char *const names[] = {"unified diff", "search/replace block", "whole file"};
+  static const char *const names[] = {"unified diff", "search/replace block", "whole file", "*** Begin Patch section"};
   return names[form];
 }
 
@@ -44,10 +44,12 @@ bool er_scan_fence_open(const er_line *line, er_fence *out) {
   return true;
 }
 
+/* A fence deeper in than the one that it is held against belongs to the text
+ * inside: " ```" is a line of context in a diff. */
 bool er_scan_fence_close(const er_fence *f, const er_line *l) {
   er_fence other;
   return f->len > 0 && er_scan_fence_open(l, &other) && other.sign == f->sign && other.len >= f->len &&
-         other.info_len == 0;
+         other.info_len == 0 && (f->loose || other.indent <= f->indent);
 }
 
 er_block *er_scan_block(er_scan *s, er_patch_form form) {
@@ -83,6 +85,15 @@ void er_scan_line(er_scan *s, er_line l, char op, bool strip_cr) {
   s->out->hunks[s->out->n_hunks - 1].to = s->out->lines.n;
 }
 
+/* Anchors stand in front of the hunk's own lines. */
+void er_scan_anchor(er_scan *s, er_line l) {
+  er_hunk *h = &s->out->hunks[s->out->n_hunks - 1];
+  if (h->n_anchors++ == 0) h->anchor = s->out->lines.n;
+  l.op = 0;
+  er_lines_push(&s->out->lines, l);
+  h->from = h->to = s->out->lines.n;
+}
+
 static bool is_diff_fence(const er_fence *f) {
   static const char *const langs[] = {"diff", "patch", "udiff"};
   size_t n = 0;
@@ -95,26 +106,33 @@ static bool is_diff_fence(const er_fence *f) {
 /* The line that closes the fence, or s->n.  A fence line with an info string
  * opens an inner one, so that a file may hold fenced text itself.  Looking far
  * ahead again and again is bounded for the whole reply. */
-static size_t find_close(er_scan *s, const er_fence *f) {
+static size_t look_for_close(er_scan *s, const er_fence *f) {
   er_fence inner;
   size_t depth = 0;
   for (size_t i = f->line + 1; i < s->n && s->looked < MAX_LOOK * s->n + 1000; i++, s->looked++) {
     if (er_scan_fence_close(f, &s->in[i])) {
       if (depth-- == 0) return i;
     } else if (er_scan_fence_open(&s->in[i], &inner) && inner.sign == f->sign &&
-               inner.len >= f->len && inner.info_len > 0) {
+               inner.len >= f->len && inner.info_len > 0 && (f->loose || inner.indent <= f->indent)) {
       depth++;
     }
   }
   return s->n;
 }
 
-static bool is_other_form(const er_line *l) { return er_line_starts(l, "*** Begin Patch"); }
+static size_t find_close(er_scan *s, er_fence *f) {
+  size_t end = look_for_close(s, f);
+  if (end < s->n) return end;
+  f->loose = true;
+  end = look_for_close(s, f);
+  f->open_end = end == s->n;
+  return end;
+}
 
 static bool holds_edits(const er_scan *s, size_t from, size_t to) {
   for (size_t i = from; i < to; i++)
     if (er_scan_search_opener(&s->in[i]) || er_scan_udiff_start(s, i) || er_scan_search_stray(&s->in[i]) ||
-        is_other_form(&s->in[i]))
+        er_scan_begin_start(&s->in[i]))
       return true;
   return false;
 }
@@ -130,20 +148,39 @@ static int refuse_cut(er_scan *s) {
                    s->fence.line + 1);
 }
 
-/* The path that makes a fence a whole file: in its info string, alone on the
- * line above, or alone in a comment on its first line. */
-static char *whole_path(const er_scan *s, size_t body, size_t end) {
-  char *path = er_scan_path_info(s, &s->fence);
-  const er_line *above = er_scan_above(s, s->fence.line);
-  if (path == NULL && above != NULL) path = er_scan_path_line(s, above);
-  if (path == NULL && body < end) path = er_scan_path_comment(s, &s->in[body]);
-  return path;
-}
-
 static bool has_signs(const er_scan *s, size_t from, size_t to) {
   for (size_t i = from; i < to; i++)
     if (s->in[i].n > 0 && (s->in[i].s[0] == '+' || s->in[i].s[0] == '-')) return true;
   return false;
+}
+
+/* A fence that is itself indented, in a list, holds lines that are all indented as
+ * much: they lose that, and are then read like any others. */
+static void unindent(er_scan *s, er_fence *f, size_t end) {
+  er_line *v = s->out->reply.v;
+  if (f->indent == 0) return;
+  for (size_t i = f->line + 1; i < end; i++)
+    if (!er_line_blank(&v[i]) && er_line_indent(&v[i]) < f->indent) return;
+  for (size_t i = f->line + 1; i <= end && i < s->n; i++) {
+    size_t k = er_line_indent(&v[i]) < f->indent ? er_line_indent(&v[i]) : f->indent;
+    v[i].s += k;
+    v[i].n -= (uint32_t)k;
+  }
+  f->indent = 0;
+}
+
+/* A fence that nothing names is an illustration, or a whole file that its text
+ * gives away. */
+static int take_shown(er_scan *s, size_t body, size_t end) {
+  const er_patch_file *file = er_scan_file_shown(s, body, end);
+  int rc;
+  if (file == NULL) {
+    if (s->out->nameless == 0 && end > body) s->out->nameless = body;
+    return 0;
+  }
+  rc = er_scan_whole(s, er_strdup(file->path), body, end, true);
+  s->out->blocks[s->out->n_blocks - 1].shown = true;
+  return rc;
 }
 
 /* At an opening fence: goes into it if it holds edits, takes it if it is a
@@ -152,26 +189,56 @@ static int enter_fence(er_scan *s, er_fence f) {
   size_t body = s->at + 1, end;
   char *path;
   f.line = s->at;
+  end = find_close(s, &f);
+  if (f.loose && holds_edits(s, body, end)) {        /* edits end by themselves; such a line may be one of theirs */
+    f.loose = false;
+    f.open_end = true;
+    end = s->n;
+  }
+  unindent(s, &f, end);
   s->fence = f;
   s->at = body;
-  end = find_close(s, &f);
-  if (holds_edits(s, body, end)) return 0;
+  if (holds_edits(s, body, end)) return er_scan_whole_check(s, body, end);
   if (is_diff_fence(&f) && has_signs(s, body, end)) return er_scan_bare_hunk(s);
   if (end == s->n) return all_blank(s, body) && f.info_len == 0 ? (s->at = s->n, 0) : refuse_cut(s);
-  path = whole_path(s, body, end);
+  path = is_diff_fence(&f) ? NULL : er_scan_path_whole(s, body, end);
   s->at = end + 1;
   s->fence.len = 0;
-  return path != NULL ? er_scan_whole(s, path, body, end) : 0;
+  if (path != NULL) return er_scan_whole(s, path, body, end, true);
+  return is_diff_fence(&f) ? 0 : take_shown(s, body, end);
 }
 
-static int refuse_form(const er_scan *s) {
-  return er_refuse(s->why, "malformed", "the `*** Begin Patch` form (line %zu of the reply) is not read. Send a unified diff (---, +++, "
-                   "@@), search/replace blocks, or whole files in fences.", s->at + 1);
+/* <file path="x"> and what it holds, if that is neither a fence nor an edit. */
+static int enter_tag(er_scan *s, const er_tag *tag) {
+  size_t body = s->at + 1, end = body, first = body;
+  er_fence f;
+  er_tag other;
+  char *path = !tag->closes && tag->path.n > 0 ? er_scan_path_given(&tag->path) : NULL;
+  er_scan_tag_track(s, tag);
+  s->at++;
+  if (path == NULL) return 0;
+  for (; end < s->n && s->looked < MAX_LOOK * s->n + 1000; end++, s->looked++)
+    if (er_scan_tag(&s->in[end], &other) && other.closes && er_line_same_text(&other.name, &tag->name)) break;
+  while (first < end && er_line_blank(&s->in[first])) first++;
+  if (first == end || er_scan_fence_open(&s->in[first], &f) || er_scan_tag(&s->in[first], &other) ||
+      holds_edits(s, body, end)) {
+    er_free(path);
+    return 0;
+  }
+  if (end == s->n) {
+    er_refuse(s->why, "truncated", "the reply ends before the tag in its line %zu is closed, so `%s` seems to be cut "
+              "off. Nothing was changed. Send the whole file again.", body, path);
+    er_free(path);
+    return -1;
+  }
+  s->at = end;
+  return er_scan_whole(s, path, body, end, false);
 }
 
 static int scan_line(er_scan *s) {
   const er_line *l = &s->in[s->at];
   er_fence f;
+  er_tag tag;
   if (er_scan_fence_close(&s->fence, l)) {
     s->fence.len = 0;
     s->at++;
@@ -180,38 +247,101 @@ static int scan_line(er_scan *s) {
   if (er_scan_search_opener(l)) return er_scan_search(s);
   if (er_scan_udiff_start(s, s->at)) return er_scan_udiff(s);
   if (er_scan_search_stray(l)) return er_scan_search_refuse_stray(s);
-  if (is_other_form(l)) return refuse_form(s);
+  if (er_scan_begin_start(l)) return er_scan_begin(s);
+  if (l->n > 0 && l->s[0] == '<' && er_scan_tag(l, &tag)) return enter_tag(s, &tag);
   if (s->fence.len == 0 && er_scan_fence_open(l, &f)) return enter_fence(s, f);
   s->at++;
   return 0;
 }
 
+/* "diff --gi", where the reply was cut off. */
+static bool begins_header(const er_line *l) { return l->n <= 10 && memcmp(l->s, "diff --git", l->n) == 0; }
+
+/* Whether the last block of the open fence is whole by its own marks, and
+ * nothing behind it promises another one. */
+static bool is_sound(const er_scan *s) {
+  size_t last = s->n;
+  char *path;
+  if (s->sound <= s->fence.line) return false;
+  while (last > s->sound && er_line_blank(&s->in[last - 1])) last--;
+  if (last == s->sound) return true;
+  const er_line *l = &s->in[last - 1];
+  if (l->eol == ER_EOL_NONE && l->s[0] != '`' && memchr(l->s, ' ', l->n) == NULL) return false;   /* half a name */
+  path = er_scan_path_line(s, l);
+  er_free(path);
+  return path == NULL && strchr("<-+@*", l->s[0]) == NULL && !begins_header(l);
+}
+
+/* "<<<<<<< SE": the last line is the beginning of a block's first one. */
+static bool begins_opener(const er_line *l) {
+  static const char *const words[] = {"SEARCH", "ORIGINAL", "HEAD"};
+  size_t k = 0, left;
+  if (l->eol != ER_EOL_NONE || l->n == 0) return false;
+  while (k < l->n && l->s[k] == '<') k++;
+  if (k == 0 || k > 9) return false;
+  left = l->n - k;
+  if (left > 0 && l->s[k] == ' ') k++, left--;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (left <= strlen(words[i]) && memcmp(l->s + k, words[i], left) == 0) return true;
+  return false;
+}
+
+static bool is_blank_or_ticks(const er_line *line) {
+  er_line l = er_line_trim(*line);
+  while (l.n > 0 && l.s[l.n - 1] == '`') l.n--;
+  return l.n == 0;
+}
+
+/* The reply goes on behind its last block, and ends with what announces another:
+ * its first marker, or the name of its file. */
+static int check_last_line(er_scan *s, size_t behind) {
+  size_t last = s->n;
+  char *path;
+  bool promised;
+  while (last > behind && is_blank_or_ticks(&s->in[last - 1])) last--;
+  if (last == behind || s->out->n_blocks == 0) return 0;
+  path = er_scan_path_line(s, &s->in[last - 1]);
+  promised = (path != NULL && er_scan_known(s, path, strlen(path))) || begins_opener(&s->in[last - 1]);
+  er_free(path);
+  if (!promised) return 0;
+  er_refuse(s->why, "truncated", "the reply ends with a line that announces another block: ");
+  er_explain_quote(&s->why->text, s->in[last - 1].s, s->in[last - 1].n);
+  er_buf_str(&s->why->text, ". It seems to be cut off, so nothing was changed. Send the whole reply again.");
+  return -1;
+}
+
 /* A fence without its end may hide that a file was not finished either. */
 static int check_end(er_scan *s) {
   if (s->fence.len == 0) return 0;
-  if (!all_blank(s, s->fence.line + 1)) return refuse_cut(s);
+  if (!all_blank(s, s->fence.line + 1) && !is_sound(s)) return refuse_cut(s);
   for (size_t i = 0; i < s->out->n_blocks; i++)
     if (s->out->blocks[i].form == ER_PATCH_WHOLE)
-      return er_refuse(s->why, "malformed", "the fences of the reply do not pair up (the one in line %zu has no partner), "
-                       "so the end of a file cannot be told. Put a file that contains ``` lines into a fence of four "
-                       "or more backticks.", s->fence.line + 1);
+      return er_refuse(s->why, "malformed", "the fences of the reply do not pair up (the one in line %zu has no "
+                       "partner), so the end of a file cannot be told. Put a file that contains ``` lines into a fence "
+                       "of four or more backticks.", s->fence.line + 1);
   return 0;
 }
 
 int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, size_t n_files, er_parsed *out,
                    er_refusal *why) {
   er_scan s = {.out = out, .files = files, .n_files = n_files, .why = why};
+  size_t behind = 0;             /* the line behind the last block */
   if (len > ER_PATCH_MAX_REPLY)
     return er_refuse(why, "too_large", "the reply has %zu bytes; at most %u are read. Send only the changed parts.", len,
                      ER_PATCH_MAX_REPLY);
   if (len >= 3 && memcmp(reply, "\xef\xbb\xbf", 3) == 0) reply += 3, len -= 3;
+  if (len > 0 && reply[len - 1] == '\r') len--;       /* half of the last line end */
   er_lines_split(&out->reply, reply, len);
   er_lines_reserve(&out->lines);
   s.in = out->reply.v;
   s.n = out->reply.n;
-  while (s.at < s.n)
+  if (er_scan_skip_thoughts(&s) < 0) return -1;
+  while (s.at < s.n) {
+    size_t blocks = out->n_blocks;
     if (scan_line(&s) < 0) return -1;
-  return check_end(&s);
+    if (out->n_blocks > blocks) behind = s.at;
+  }
+  return check_end(&s) < 0 ? -1 : check_last_line(&s, behind);
 }
 
 void er_parsed_free(er_parsed *p) {

@@ -15,14 +15,21 @@ typedef struct {
   size_t old_line;               /* 1-based hint from the header, 0 if it gave none */
   size_t reply_line;             /* 1-based, where it starts in the reply */
   size_t tail;                   /* blank lines at its end that may not belong to it */
+  size_t old_count, new_count;   /* as its header says, which may be wrong; 0 and 0 if it does not */
   bool says_end;                 /* it has a "\ No newline at end of file" */
+  bool at_end;                   /* "*** End of File": nothing of the file is behind it */
+  size_t anchor, n_anchors;      /* er_parsed.lines[anchor, +n): in this order above the place */
+  bool binds;                    /* the anchors must be there; else they only break ties */
 } er_hunk;
 
 typedef struct {
   er_patch_form form;
   char *path;                    /* owned; NULL if the reply named none */
-  char *from_path;               /* owned; the old name of a renamed file, else NULL */
-  bool creates, deletes, binary; /* as the reply says */
+  char *from_path;               /* owned; the old name of a renamed or copied file, else NULL */
+  bool creates, deletes, copies; /* as the reply says */
+  bool binary, mode_only;        /* a change that is no text */
+  bool shown;                    /* a whole file known by its text alone: nothing if other blocks change it */
+  bool inherits;                 /* path is that of the block before; this one has none of its own */
   size_t hunk, n_hunks;          /* in er_parsed.hunks; for a search/replace block these
                                     are alternatives: it has several divider lines */
   size_t reply_line;
@@ -35,6 +42,7 @@ typedef struct {
   size_t n_hunks, cap_hunks;
   er_block *blocks;
   size_t n_blocks, cap_blocks;
+  size_t nameless;               /* 1-based line of the first fence that no file could be found for, or 0 */
 } er_parsed;
 
 int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, size_t n_files,

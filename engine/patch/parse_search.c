@@ -54,10 +54,20 @@ bool er_scan_search_opener(const er_line *l) {
   return read_opener(l, &m);
 }
 
-static bool is_closer(const er_line *l, const marker *opener) {
+/* "+++++++ REPLACE" also ends a block that "<<<<<<<" began, and the other way round;
+ * "<<<<<<< REPLACE" turns the wrong way but says what it is. */
+static bool is_closer(const er_line *l, const marker *opener, bool any_indent) {
+  static const char *const head[] = {"HEAD", NULL};
   marker m;
-  if (!read_marker(l, opener->sign == '<' ? '>' : '+', &m) || m.indent != opener->indent) return false;
-  return m.word_len == 0 || has_word(&m, close_words) || has_word(opener, (const char *const[]){"HEAD", NULL});
+  if (l->n < 5) return false;
+  if (read_marker(l, '>', &m)) {
+    if (m.indent != opener->indent && !any_indent) return false;
+    if (m.word_len == 0) return opener->sign == '<';
+    return has_word(&m, close_words) || has_word(opener, head);
+  }
+  if (!read_marker(l, '+', &m) && !read_marker(l, '<', &m)) return false;
+  if (m.indent != opener->indent && !any_indent) return false;
+  return has_word(&m, end_words) || (m.sign == '+' && m.word_len == 0 && opener->sign == '-');
 }
 
 /* A marker line that belongs to no block: too few or too many signs, or an
@@ -75,13 +85,15 @@ bool er_scan_search_stray(const er_line *line) {
 int er_scan_search_refuse_stray(er_scan *s) {
   er_refuse(s->why, "malformed", "line %zu of the reply is a marker of no complete search/replace block: ", s->at + 1);
   er_explain_quote(&s->why->text, s->in[s->at].s, s->in[s->at].n);
-  er_buf_str(&s->why->text, ". Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, `>>>>>>> REPLACE`, "
-             "with seven signs each.");
+  er_buf_str(&s->why->text, ". Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, "
+             "`>>>>>>> REPLACE`, with seven signs each.");
   return -1;
 }
 
 typedef struct {
   marker opener;
+  bool any_indent;               /* its other marker lines are indented differently */
+  bool wrapped;                  /* both halves stand in fences of their own */
   size_t line, close;
   size_t divider[MAX_DIVIDERS], n;       /* lines that may divide it */
 } search_block;
@@ -90,7 +102,8 @@ typedef struct {
  * code itself often has another length. */
 static void keep_divider(const er_scan *s, search_block *b, size_t i) {
   marker m, first;
-  if (!read_marker(&s->in[i], '=', &m) || m.word_len > 0 || m.indent != b->opener.indent) return;
+  if (!read_marker(&s->in[i], '=', &m) || (m.indent != b->opener.indent && !b->any_indent)) return;
+  if (m.word_len > 0 && !has_word(&m, (const char *const[]){"REPLACE", "WITH", NULL})) return;
   if (b->n > 0) {
     read_marker(&s->in[b->divider[0]], '=', &first);
     if (first.len == b->opener.len && m.len != b->opener.len) return;
@@ -102,21 +115,22 @@ static void keep_divider(const er_scan *s, search_block *b, size_t i) {
 
 static int refuse_open(const er_scan *s, const search_block *b, bool cut) {
   if (cut)
-    return er_refuse(s->why, "truncated", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` line, so "
-                     "the reply seems to be cut off. Nothing was changed. Send the whole reply again.", b->line + 1);
-  return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` line. "
-                   "Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, "
+    return er_refuse(s->why, "truncated", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` "
+                     "line, so the reply seems to be cut off. Nothing was changed. Send the whole reply again.", b->line + 1);
+  return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` "
+                   "line. Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, "
                    "`>>>>>>> REPLACE`.", b->line + 1);
 }
 
 static int find_end(const er_scan *s, search_block *b) {
   bool fence_closed = false;
+  b->n = 0;
   for (size_t i = b->line + 1; i < s->n; i++) {
-    if (is_closer(&s->in[i], &b->opener)) {
+    if (is_closer(&s->in[i], &b->opener, b->any_indent)) {
       b->close = i;
       if (b->n == 0 || b->n > MAX_DIVIDERS)
-        return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has %s between the lines "
-                         "to find and the new lines.", b->line + 1,
+        return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has %s between the "
+                         "lines to find and the new lines.", b->line + 1,
                          b->n == 0 ? "no `=======` line" : "too many `=======` lines to tell which one stands");
       return 0;
     }
@@ -145,12 +159,59 @@ static char *path_before(const er_scan *s, size_t blocks) {
   return NULL;
 }
 
+static size_t last_number(const er_line *l) {
+  size_t value = 0, k = l->n;
+  while (k > 0 && l->s[k - 1] >= '0' && l->s[k - 1] <= '9' && l->n - k < 9) k--;
+  for (; k < l->n; k++) value = value * 10 + (size_t)(l->s[k] - '0');
+  return value;
+}
+
+static bool is_fence(const er_line *l) {
+  er_fence f;
+  return er_scan_fence_open(l, &f);
+}
+
+/* Lines [from, to) are a fence with something in it, or nothing at all. */
+static bool is_wrapped(const er_scan *s, size_t from, size_t to) {
+  size_t fences = 0;
+  for (size_t i = from; i < to; i++) fences += is_fence(&s->in[i]);
+  return from == to || (fences == 2 && to - from > 2 && is_fence(&s->in[from]) && is_fence(&s->in[to - 1]));
+}
+
+static bool has_no_fences(er_scan *s) {
+  if (s->fences_in_files != UNASKED) return s->fences_in_files == NO_FENCES;
+  s->fences_in_files = NO_FENCES;
+  for (size_t i = 0; i < s->n_files && s->fences_in_files == NO_FENCES; i++)
+    if (memmem(s->files[i].bytes, s->files[i].len, "```", 3) != NULL) s->fences_in_files = FENCES;
+  return s->fences_in_files == NO_FENCES;
+}
+
+/* Fences around the two halves are no text if no file has a line like them. */
+static bool takes_off_fences(er_scan *s, const search_block *b) {
+  if (b->n != 1 || b->divider[0] == b->line + 1) return false;
+  return is_wrapped(s, b->line + 1, b->divider[0]) && is_wrapped(s, b->divider[0] + 1, b->close) && has_no_fences(s);
+}
+
+/* ":start_line:12", ":end_line:14" and "-------" right behind the first marker are
+ * no text; returns the line behind them. */
+static size_t skip_hints(const er_scan *s, const search_block *b, size_t *line) {
+  size_t i = b->line + 1;
+  for (; i < b->close; i++) {
+    er_line l = er_line_trim_end(s->in[i]);
+    bool start = er_line_starts(&l, ":start_line:");
+    if (!start && !er_line_starts(&l, ":end_line:")) break;
+    if (start) *line = last_number(&l);
+  }
+  return i > b->line + 1 && i < b->close && er_line_is(&s->in[i], "-------") ? i + 1 : i;
+}
+
 static void add_alternative(er_scan *s, const search_block *b, size_t divider) {
   bool cr = s->in[b->line].eol == ER_EOL_CRLF;
   er_hunk *h = er_scan_hunk(s);
+  size_t first = skip_hints(s, b, &h->old_line);
   h->reply_line = b->line + 1;
-  for (size_t i = b->line + 1; i < b->close; i++)
-    if (i != divider) er_scan_line(s, s->in[i], i < divider ? '-' : '+', cr);
+  for (size_t i = first; i < b->close; i++)
+    if (i != divider && (!b->wrapped || !is_fence(&s->in[i]))) er_scan_line(s, s->in[i], i < divider ? '-' : '+', cr);
 }
 
 int er_scan_search(er_scan *s) {
@@ -158,13 +219,18 @@ int er_scan_search(er_scan *s) {
   size_t blocks = s->out->n_blocks;
   er_block *block;
   read_opener(&s->in[s->at], &b.opener);
-  if (find_end(s, &b) < 0) return -1;
+  if (find_end(s, &b) < 0) {
+    b.any_indent = true;                             /* its messages fit the first try as well */
+    if (find_end(s, &b) < 0) return -1;
+    er_buf_clear(&s->why->text);
+  }
   block = er_scan_block(s, ER_PATCH_SEARCH);
   block->path = path_in_opener(s, &b.opener);
   if (block->path == NULL) block->path = er_scan_path_above(s, b.line);
-  if (block->path == NULL) block->path = path_before(s, blocks);
+  if (block->path == NULL) block->inherits = (block->path = path_before(s, blocks)) != NULL;
+  b.wrapped = takes_off_fences(s, &b);
   for (size_t i = 0; i < b.n; i++) add_alternative(s, &b, b.divider[i]);
   s->last_block_fence = s->fence.len > 0 ? s->fence.line + 1 : 0;
-  s->at = b.close + 1;
+  s->sound = s->at = b.close + 1;
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "patch/mend.h"
 #include "patch/parse.h"
 #include "patch/plan.h"
 #include "patch/rules.h"
@@ -47,14 +48,8 @@ static void copy_lines(writer *w, size_t from, size_t to) {
 }
 
 static void put_line(writer *w, const er_edit *e, const er_line *l) {
-  const char *s = l->s;
-  size_t n = l->n;
   need_end(w, e->first);
-  if (e->shift.n > 0 && !er_line_blank(l)) {
-    if (e->shift.deeper) er_buf_add(w->out, e->shift.s, e->shift.n);
-    else if (n >= e->shift.n) s += e->shift.n, n -= e->shift.n;
-  }
-  er_buf_add(w->out, s, n);
+  er_shift_put(&e->shift, l, w->out);
   w->ended = 0;
   if (l->eol == ER_EOL_NONE) return;
   end_line(w, e->as_written && l->eol != ER_EOL_OPEN ? l->eol : eol_near(w->t, e->first));
@@ -91,26 +86,30 @@ void er_plan_text(const er_parsed *parsed, const er_target *t, er_buf *out) {
 
 static int check_regions(const er_parsed *parsed, const er_plan *plan, const er_target *t, const er_buf *text, const char *region,
                          er_refusal *why) {
-  er_lines after = {0};
+  er_lines before = {0}, after = {0};
   er_refusal inner = {0};
-  size_t line = 0, block = 0;
+  size_t line = 0, block = t->staged > 0 ? t->staged - 1 : 0;
   int rc;
+  er_lines_split(&before, t->file->bytes + t->bom, t->file->len - t->bom);
   er_lines_split(&after, er_buf_cstr(text) + t->bom, text->len - t->bom);
-  rc = er_region_check(&t->lines, &after, region, t->path, &line, &inner);
+  rc = er_region_check(&before, &after, region, t->path, &line, &inner);
   if (rc < 0) {
     for (size_t i = 0; i < t->n_edits; i++)
       if (t->edits[i].first <= line) block = t->edits[i].block;
-    er_refuse(why, inner.code, "block %zu of %zu (%s): ", block + 1, plan->n_reports, er_patch_form_name(parsed->blocks[block].form));
+    er_refuse(why, inner.code, "block %zu of %zu (%s): ",
+              block + 1, plan->n_reports, er_patch_form_name(parsed->blocks[block].form));
     er_buf_add(&why->text, inner.text.ptr, inner.text.len);
   }
   er_buf_free(&inner.text);
+  er_lines_free(&before);
   er_lines_free(&after);
   return rc;
 }
 
 static int check_text(const er_target *t, const er_buf *text, er_refusal *why) {
   if (text->len > ER_PATCH_MAX_FILE)
-    return er_refuse(why, "too_large", "`%s` would have %zu bytes; at most %u are accepted.", t->path, text->len, ER_PATCH_MAX_FILE);
+    return er_refuse(why, "too_large", "`%s` would have %zu bytes; at most %u are accepted.",
+                     t->path, text->len, ER_PATCH_MAX_FILE);
   if (text->len > 0 && memchr(text->ptr, '\0', text->len) != NULL)
     return er_refuse(why, "binary", "`%s` would hold NUL bytes; only text is accepted.", t->path);
   return 0;
@@ -123,7 +122,7 @@ static void add_change(er_patch_result *r, er_change_kind kind, const char *path
 }
 
 static bool same_as_before(const er_target *t, const er_buf *text) {
-  return t->file != NULL && !t->renames && text->len == t->file->len &&
+  return t->file != NULL && !t->renames && !t->copies && text->len == t->file->len &&
          (text->len == 0 || memcmp(text->ptr, t->file->bytes, text->len) == 0);
 }
 
@@ -145,7 +144,7 @@ static int build_target(const er_parsed *parsed, const er_plan *plan, const er_t
     return 0;
   }
   if (t->renames) add_change(out, ER_CHANGE_DELETE, t->file->path, (er_buf){0});
-  add_change(out, t->file == NULL || t->renames ? ER_CHANGE_CREATE : ER_CHANGE_MODIFY, t->path, text);
+  add_change(out, t->file == NULL || t->renames || t->copies ? ER_CHANGE_CREATE : ER_CHANGE_MODIFY, t->path, text);
   return 0;
 }
 
@@ -158,8 +157,8 @@ static int build(const er_parsed *parsed, const er_plan *plan, const er_patch_ru
   for (size_t i = 0; i < plan->n_targets; i++)
     if (build_target(parsed, plan, &plan->targets[i], rules, out, why) < 0) return -1;
   if (out->n_changes == 0)
-    return er_refuse(why, "no_op", "the reply changes nothing: with it applied every file is what it was. Send a change, or say that "
-                     "there is none.");
+    return er_refuse(why, "no_op", "the reply changes nothing: with it applied every file is what it was. Send a change, "
+                     "or say that there is none.");
   qsort(out->changes, out->n_changes, sizeof *out->changes, by_path);
   for (size_t i = 1; i < out->n_changes; i++)
     if (strcmp(out->changes[i - 1].path, out->changes[i].path) == 0)
@@ -184,7 +183,7 @@ static int apply(const er_patch_file *files, size_t n, const er_patch_rules *rul
   return build(parsed, plan, rules, out, why);
 }
 
-void er_patch_apply(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply, size_t len,
+static void attempt(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply, size_t len,
                     er_patch_result *out) {
   er_parsed parsed = {0};
   er_plan plan = {0};
@@ -204,6 +203,80 @@ void er_patch_apply(const er_patch_file *files, size_t n_files, const er_patch_r
   }
   er_plan_free(&plan);
   er_parsed_free(&parsed);
+}
+
+/* ---- replies whose bytes were changed on their way ---- */
+
+/* How well the least certain block fits: 1 for exact, 0 for a refusal. */
+static double fit(const er_patch_result *r) {
+  double least = r->applied ? 1 : 0;
+  for (size_t i = 0; i < r->n_blocks && r->applied; i++)
+    if (r->blocks[i].similarity < least) least = r->blocks[i].similarity;
+  return least;
+}
+
+/* Refusals that say that the text does not fit, and not that it may not. */
+static bool may_be_mended(const er_patch_result *r) {
+  static const char *const codes[] = {"not_found", "no_change_found", "malformed", "truncated", "missing_file"};
+  if (r->applied) return fit(r) < 1;
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (strcmp(r->code, codes[i]) == 0) return true;
+  return false;
+}
+
+static void keep_better(er_patch_result *best, er_patch_result *other, const char *name) {
+  if (fit(other) <= fit(best)) {
+    er_patch_result_free(other);
+    return;
+  }
+  er_patch_result_free(best);
+  *best = *other;
+  for (size_t i = 0; i < best->n_blocks; i++) best->blocks[i].rung = name;
+}
+
+static bool has_escape(const char *s, size_t n) {
+  return memmem(s, n, "&lt;", 4) != NULL || memmem(s, n, "&gt;", 4) != NULL || memmem(s, n, "&amp;", 5) != NULL;
+}
+
+/* A reply that is a diff from its first byte on was written by a program. */
+static bool is_git_diff(const char *reply, size_t len) { return len > 11 && memcmp(reply, "diff --git ", 11) == 0; }
+
+/* New lines with escapes in a reply that is escaped as a whole, for a file that
+ * has none: written by a page on the way, or by the model?  Nothing tells. */
+static void doubt_escapes(const er_patch_file *files, size_t n_files, const char *reply, size_t len, er_patch_result *r) {
+  er_refusal why = {0};
+  if (!r->applied || is_git_diff(reply, len) || !has_escape(reply, len) || !er_mend_escaped(reply, len)) return;
+  for (size_t i = 0; i < r->n_changes; i++) {
+    const er_patch_change *c = &r->changes[i];
+    const er_patch_file *f = er_rules_file(files, n_files, c->path);
+    if (c->after.len == 0 || !has_escape(c->after.ptr, c->after.len)) continue;
+    if (f != NULL && has_escape(f->bytes, f->len)) continue;
+    er_refuse(&why, "malformed", "the new lines for `%s` hold HTML escapes such as `&lt;`, and the reply has no plain "
+              "`<`, `>` or `&`, so it cannot be told whether they are meant. Send plain signs; if the escapes are meant, "
+              "send search/replace blocks with plain `<<<<<<<` and `>>>>>>>` markers.", c->path);
+    r->applied = false;
+    drop_changes(r);
+    memcpy(r->code, why.code, sizeof r->code);
+    r->message = why.text;
+    return;
+  }
+}
+
+void er_patch_apply(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply, size_t len,
+                    er_patch_result *out) {
+  size_t seen = 0;
+  attempt(files, n_files, rules, reply, len, out);
+  for (er_mend_kind kind = 0; kind < ER_MENDS && may_be_mended(out); kind++) {
+    er_buf text = {0};
+    er_patch_result other;
+    if (er_mend(reply, len, kind, &text) && text.len != seen) {
+      attempt(files, n_files, rules, er_buf_cstr(&text), text.len, &other);
+      keep_better(out, &other, er_mend_name(kind));
+      seen = text.len;                               /* the wider mend found no more than this one */
+    }
+    er_buf_free(&text);
+  }
+  doubt_escapes(files, n_files, reply, len, out);
 }
 
 void er_patch_result_free(er_patch_result *r) {

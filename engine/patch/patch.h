@@ -34,9 +34,10 @@ typedef struct {
   const char *region;            /* marker, e.g. "EVOLVE-BLOCK", or NULL */
   const char *const *frozen;     /* globs that win over editable; may be empty */
   size_t n_frozen;
+  const char *folder;            /* the environment's own name, which replies put in front of paths; or NULL */
 } er_patch_rules;
 
-typedef enum { ER_PATCH_UDIFF, ER_PATCH_SEARCH, ER_PATCH_WHOLE } er_patch_form;
+typedef enum { ER_PATCH_UDIFF, ER_PATCH_SEARCH, ER_PATCH_WHOLE, ER_PATCH_BEGIN } er_patch_form;
 
 /* What became of one block of the reply. */
 typedef struct {
@@ -45,6 +46,7 @@ typedef struct {
   const char *rung;              /* matcher used: "exact", "trailing-space", ... */
   size_t line;                   /* 1-based place in the original file, 0 if none */
   double similarity;             /* 1 for exact */
+  char code[32];                 /* why it was refused, "" if it was not */
 } er_patch_block_report;
 
 typedef enum { ER_CHANGE_MODIFY, ER_CHANGE_CREATE, ER_CHANGE_DELETE } er_change_kind;

@@ -27,11 +27,15 @@ typedef struct {
   const char *path;              /* borrowed; the new name if it is renamed */
   const er_patch_file *file;     /* NULL: it is created */
   er_lines lines;                /* of the file, behind its byte-order mark */
+  er_index *index;               /* owned; of lines, made when a search needs it */
   size_t bom;                    /* bytes of that mark, kept as they are */
   er_edit *edits;                /* ascending once the plan is made */
   size_t n_edits, cap_edits;
   er_end end;                    /* whether the last line gets a line end */
-  bool deletes, renames, alone;  /* alone: no other block may touch it */
+  er_buf stage;                  /* owned; the text that lines borrow from once earlier edits are worked in */
+  size_t staged;                 /* 1 + the last block whose edits are worked in, or 0 */
+  bool deletes, renames, copies; /* renames: file is the old one; copies: and stays */
+  bool alone;                    /* no other block may touch it */
 } er_target;
 
 typedef struct {
@@ -52,6 +56,8 @@ typedef struct {
   char *where;                   /* "block 2 of 3 (...)", for messages; owned */
   size_t block;                  /* its index */
   size_t work, kept;             /* comparisons made, places remembered so far */
+  size_t owner_work;             /* comparisons made to find out which file is meant */
+  size_t staged_bytes;           /* bytes of texts that were worked in so far */
   bool keep_bom;                 /* the reply itself writes byte-order marks */
 } er_planner;
 
@@ -64,6 +70,7 @@ int er_place_udiff(er_planner *pl, const er_block *b, er_target *t);
 int er_place_search(er_planner *pl, const er_block *b, er_target *t);
 void er_place_whole(er_planner *pl, const er_block *b, er_target *t);
 void er_plan_edit(er_planner *pl, er_target *t, er_edit e);
+int er_plan_settle(er_planner *pl, er_target *t);            /* puts its edits in order; -1 if they overlap */
 
 /* The new text of a target (patch.c). */
 void er_plan_text(const er_parsed *parsed, const er_target *t, er_buf *out);

@@ -79,10 +79,11 @@ int er_rules_path(const er_patch_file *files, size_t n, const er_patch_rules *ru
   if (!er_path_inside(path) || !printable(path))
     return er_refuse(why, "bad_path", "%s: the path `%s` is not a path inside the environment. Use a path "
                      "relative to its folder, without `..`, `.`, a leading `/` or backslashes.", where, path);
-  if (er_rules_file(files, n, path) == NULL && refuse_clash(files, n, path, where, why) < 0) return -1;
+  bool known = er_rules_file(files, n, path) != NULL;
+  if (!known && refuse_clash(files, n, path, where, why) < 0) return -1;
   if (er_rules_editable(rules, path)) return 0;
-  er_refuse(why, "frozen", "%s: `%s` is frozen and may not be changed, created or deleted. Files that may be "
-            "changed: ", where, path);
+  er_refuse(why, "frozen", "%s: `%s` %s. Files that may be changed: ", where, path,
+            known ? "is frozen and may not be changed or deleted" : "does not exist, is frozen and may not be created");
   er_explain_editable(&why->text, files, n, rules);
   er_buf_str(&why->text, ".");
   return -1;

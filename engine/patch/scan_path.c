@@ -48,10 +48,38 @@ static char *take(piece p) {
   return er_strndup(p.s, p.n);
 }
 
+/* Typographic quotes, no-break and zero-width spaces, as editors put them around names. */
+static size_t mark_at(piece p, bool end) {
+  static const char *const marks[] = {"\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x98", "\xe2\x80\x99", "\xe2\x80\xb2",
+                                      "\xc2\xab", "\xc2\xbb", "\xc2\xa0", "\xe2\x80\x8b", "\xef\xbb\xbf"};
+  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+    size_t n = strlen(marks[i]);
+    if (p.n >= n && memcmp(end ? p.s + p.n - n : p.s, marks[i], n) == 0) return n;
+  }
+  return 0;
+}
+
 static piece trim(piece p, const char *front, const char *back) {
-  while (p.n > 0 && is_one_of(p.s[0], front)) p.s++, p.n--;
-  while (p.n > 0 && is_one_of(p.s[p.n - 1], back)) p.n--;
+  size_t k;
+  while (p.n > 0 && (k = is_one_of(p.s[0], front) ? 1 : *front != '\0' ? mark_at(p, false) : 0) > 0) p.s += k, p.n -= k;
+  while (p.n > 0 && (k = is_one_of(p.s[p.n - 1], back) ? 1 : *back != '\0' ? mark_at(p, true) : 0) > 0) p.n -= k;
   return p;
+}
+
+/* A sign such as U+1F4C4 in front of the name. */
+static piece drop_picture(piece p) {
+  size_t k = 0;
+  while (k < p.n && (unsigned char)p.s[k] >= 0x80) k++;
+  if (k == 0 || k >= p.n || p.s[k] != ' ') return p;
+  return (piece){p.s + k + 1, p.n - k - 1};
+}
+
+/* "<path>pack.lua</path>" */
+static piece drop_tags(piece p) {
+  const char *open_end = p.n > 0 && p.s[0] == '<' ? memchr(p.s, '>', p.n) : NULL;
+  const char *close = open_end != NULL ? memmem(open_end, (size_t)(p.s + p.n - open_end), "</", 2) : NULL;
+  if (close == NULL || p.s[p.n - 1] != '>') return p;
+  return (piece){open_end + 1, (size_t)(close - open_end - 1)};
 }
 
 /* Drops "File:", "path =" and the like from the front. */
@@ -61,7 +89,7 @@ static piece drop_label(piece p) {
     size_t n = strlen(labels[i]), k = n;
     if (p.n <= n || strncasecmp(p.s, labels[i], n) != 0) continue;
     while (k < p.n && is_one_of(p.s[k], " *`\"")) k++;
-    if (k == n && p.s[k] != ':' && p.s[k] != '=') continue;
+    if (k == p.n || (k == n && p.s[k] != ':' && p.s[k] != '=')) continue;
     if (p.s[k] == ':' || p.s[k] == '=') k++;
     return (piece){p.s + k, p.n - k};
   }
@@ -84,19 +112,31 @@ static piece drop_number(piece p) {
 }
 
 static piece undecorate(piece p, const char *front) {
-  p = trim(p, front, " \t\r");
+  p = trim(drop_tags(p), front, " \t\r");
+  p = trim(drop_picture(p), front, " \t\r");
   p = trim(drop_number(p), " \t*`\"'", "");
-  p = trim(drop_label(p), " \t*`\"'", "");
+  p = trim(drop_label(p), " \t*`\"'", " \t*:");
   p = trim(drop_remark(p), "", " \t\r");
   return trim(p, "*`\"'([", " \t*`\"':)],>");
 }
 
 char *er_scan_path_line(const er_scan *s, const er_line *l) {
   piece whole = {l->s, l->n}, p;
+  er_tag tag;
+  if (er_scan_tag(l, &tag) && !tag.closes && tag.path.n > 0) return er_scan_path_given(&tag.path);
   whole = trim(whole, " \t", " \t\r");
   if (er_scan_known(s, whole.s, whole.n)) return take(whole);
-  p = undecorate(whole, " \t#>*-`\"'");
+  p = undecorate(whole, " \t#>*-+=`\"'");
+  p = trim(p, "", " \t=*`-");                        /* "=== pack.lua ===" */
   return is_path(s, p) ? take(p) : NULL;
+}
+
+/* What follows "*** Update File:" or stands in path="...": whatever it is, it is
+ * meant as a path, and judged as one. */
+char *er_scan_path_given(const er_line *l) {
+  piece p = trim((piece){l->s, l->n}, " \t`\"'*", " \t\r`\"'*");
+  if (p.n == 0) return NULL;
+  return memchr(p.s, '\0', p.n) != NULL ? er_strdup("\001") : take(p);
 }
 
 /* The text of a line that is one comment: "# x", "-- x", "// x", "<!-- x -->". */
@@ -155,6 +195,12 @@ const er_line *er_scan_above(const er_scan *s, size_t line) {
 /* Looks above the block, then at the fence around it, then above that. */
 char *er_scan_path_above(const er_scan *s, size_t line) {
   const er_line *above = er_scan_above(s, line);
+  er_fence f;
+  if (above != NULL && s->fence.len > 0 && above > &s->in[s->fence.line] && er_scan_fence_open(above, &f)) {
+    above = er_scan_above(s, (size_t)(above - s->in));   /* a fence within one that was not closed */
+    char *info = er_scan_path_info(s, &f);
+    if (info != NULL) return info;
+  }
   bool fenced = s->fence.len > 0, inside = fenced && above != NULL && above > &s->in[s->fence.line];
   char *path = NULL;
   if (above != NULL && (inside || !fenced)) {

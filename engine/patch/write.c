@@ -43,7 +43,7 @@ static int fail(er_err *err, const job *j, const char *path, const char *what) {
 static int open_folder(job *j, int at, const char *name, const char *path, bool make) {
   int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd >= 0 || errno != ENOENT || !make) return fd;
-  if (mkdirat(at, name, 0777) < 0) return -1;
+  if (mkdirat(at, name, 0777) < 0 || fsync(at) < 0) return -1;
   j->made = er_realloc(j->made, (j->n_made + 1) * sizeof *j->made);
   j->made[j->n_made++] = er_strdup(path);
   return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

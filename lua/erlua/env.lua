@@ -91,7 +91,7 @@ local function rules_of(env)
   local frozen = { "env.lua" }
   for _, list in ipairs { env.frozen, env.data } do table.move(list, 1, #list, #frozen + 1, frozen) end
   for _, path in ipairs(sorted(env.big)) do frozen[#frozen + 1] = (path:gsub("[%[%*%?]", "[%0]")) end
-  return { editable = env.editable, frozen = frozen, region = env.region }
+  return { editable = env.editable, frozen = frozen, region = env.region, folder = env.name }
 end
 
 -- All paths that there are, so that none is made twice; a frozen file's text is nobody's business.

@@ -20,10 +20,10 @@
 
 static const char *const kit_editable[] = {"pack.lua", "lib/*.lua"};
 static const char *const kit_frozen[] = {"lib/frozen.lua"};
-static const er_patch_rules kit_rules = {kit_editable, 2, NULL, kit_frozen, 1};
+static const er_patch_rules kit_rules = {kit_editable, 2, NULL, kit_frozen, 1, NULL};
 
 static const char *const kit_one_glob[] = {"pack.lua"};
-static const er_patch_rules kit_one = {kit_one_glob, 1, NULL, NULL, 0};
+static const er_patch_rules kit_one = {kit_one_glob, 1, NULL, NULL, 0, NULL};
 
 #define KIT_PACK \
   "local M = {}\n" \

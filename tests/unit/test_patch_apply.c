@@ -172,6 +172,17 @@ static void files_are_created_deleted_and_renamed(void **state) {
   er_patch_result_free(&r);
 }
 
+static void a_new_file_may_end_without_a_newline(void **state) {
+  er_patch_file f = kit_file("pack.lua", "x\n");
+  const char *reply = "--- /dev/null\n+++ b/lib/new.lua\n@@\n+hello\n\\ No newline at end of file\n\nThat is all.\n";
+  er_patch_result r;
+  (void)state;
+  er_patch_apply(&f, 1, &kit_rules, reply, strlen(reply), &r);
+  if (!r.applied) kit_fail_with(&r, reply);
+  assert_string_equal(r.changes[0].after.ptr, "hello");
+  er_patch_result_free(&r);
+}
+
 static void an_empty_search_creates_a_file(void **state) {
   er_patch_file f = kit_file("pack.lua", "x\n");
   const char *reply = "lib/new.lua\n<<<<<<< SEARCH\n=======\nhello\n>>>>>>> REPLACE\n";
@@ -301,6 +312,7 @@ int main(void) {
       cmocka_unit_test(an_unchanged_quotation_beside_an_edit_is_no_change),
       cmocka_unit_test(several_files_and_forms_in_one_reply),
       cmocka_unit_test(files_are_created_deleted_and_renamed),
+      cmocka_unit_test(a_new_file_may_end_without_a_newline),
       cmocka_unit_test(an_empty_search_creates_a_file),
       cmocka_unit_test(trailing_space_of_the_file_is_kept),
       cmocka_unit_test(line_ends_of_the_file_are_kept),

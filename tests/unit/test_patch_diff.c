@@ -162,6 +162,12 @@ static void a_real_text_survives_random_edits(void **state) {
   }
 }
 
+static void a_diff_with_escapes_means_them(void **state) {
+  static const char b[] = "# Signs\n\nWrite `&lt;` and `&amp;`.\n";
+  (void)state;
+  round_trip("# Signs\n", 8, b, sizeof b - 1);
+}
+
 static void large_different_texts_are_bounded(void **state) {
   er_buf a = {0}, b = {0};
   (void)state;
@@ -207,6 +213,7 @@ int main(void) {
       cmocka_unit_test(the_edit_script_is_the_shortest),
       cmocka_unit_test(applying_a_diff_gives_the_other_text),
       cmocka_unit_test(a_real_text_survives_random_edits),
+      cmocka_unit_test(a_diff_with_escapes_means_them),
       cmocka_unit_test(large_different_texts_are_bounded),
       cmocka_unit_test(a_tree_is_rebuilt_from_its_diff),
   };

@@ -178,6 +178,40 @@ static void a_hunk_without_a_header_goes_on_in_the_same_file(void **state) {
   assert_string_equal(parsed.blocks[1].path, "x.c");
 }
 
+static void a_copy_without_its_target_is_no_copy(void **state) {
+  (void)state;
+  assert_int_equal(parse("diff --git a/pack.lua b/pack.lua\ncopy from x.lua\n--- a/pack.lua\n+++ b/pack.lua\n@@\n-a\n+b\n"), 0);
+  assert_string_equal(parsed.blocks[0].path, "pack.lua");
+  assert_false(parsed.blocks[0].copies);
+}
+
+/* In a buffer of its own size, so that a byte read behind it is seen. */
+static void a_reply_that_ends_in_a_label_is_read_to_its_end(void **state) {
+  static const char text[] = "```\n--- a/x.c\n+++ b/x.c\n@@\n-a\n+b\nfile path `";
+  char *reply = er_malloc(sizeof text - 1);
+  (void)state;
+  memcpy(reply, text, sizeof text - 1);
+  er_patch_parse(reply, sizeof text - 1, NULL, 0, &parsed, &why);
+  er_parsed_free(&parsed);
+  er_free(reply);
+}
+
+static void the_names_of_a_renaming_may_have_prefixes(void **state) {
+  (void)state;
+  assert_int_equal(parse("diff --git a/pack.lua b/new.lua\nrename from a/pack.lua\nrename to b/new.lua\n"), 0);
+  assert_string_equal(parsed.blocks[0].from_path, "pack.lua");
+  assert_string_equal(parsed.blocks[0].path, "new.lua");
+}
+
+static void a_nul_byte_is_no_sign(void **state) {
+  static const char reply[] = "```diff\n" H "@@\n a\n\0b\n+c\n```\n";
+  (void)state;
+  assert_int_equal(er_patch_parse(reply, sizeof reply - 1, NULL, 0, &parsed, &why), 0);
+  assert_int_equal(parsed.lines.n, 3);
+  assert_int_equal(parsed.lines.v[1].op, ' ');
+  assert_int_equal(parsed.lines.v[1].n, 2);
+}
+
 static void many_unbalanced_fences_take_bounded_time(void **state) {
   er_buf reply = {0};
   (void)state;
@@ -199,6 +233,10 @@ int main(void) {
       cmocka_unit_test_teardown(nothing_that_looks_like_a_change_is_passed_over, done),
       cmocka_unit_test_teardown(a_bare_hunk_ends_where_prose_begins, done),
       cmocka_unit_test_teardown(a_hunk_without_a_header_goes_on_in_the_same_file, done),
+      cmocka_unit_test_teardown(a_copy_without_its_target_is_no_copy, done),
+      cmocka_unit_test_teardown(a_reply_that_ends_in_a_label_is_read_to_its_end, done),
+      cmocka_unit_test_teardown(the_names_of_a_renaming_may_have_prefixes, done),
+      cmocka_unit_test_teardown(a_nul_byte_is_no_sign, done),
       cmocka_unit_test_teardown(many_unbalanced_fences_take_bounded_time, done),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

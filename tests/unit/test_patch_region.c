@@ -2,7 +2,7 @@
 
 #include "patch_kit.h"
 
-static const er_patch_rules region = {kit_one_glob, 1, "EVOLVE-BLOCK", NULL, 0};
+static const er_patch_rules region = {kit_one_glob, 1, "EVOLVE-BLOCK", NULL, 0, NULL};
 
 #define TEXT "top\n# EVOLVE-BLOCK-START\nin1\nin2\n# EVOLVE-BLOCK-END\nmid\n  -- EVOLVE-BLOCK-START --\n  in3\n  /* EVOLVE-BLOCK-END */\nbottom\n"
 #define SR(old, new) "<<<<<<< SEARCH\n" old "=======\n" new ">>>>>>> REPLACE\n"
@@ -62,7 +62,7 @@ static void a_block_that_spans_a_marker_is_refused(void **state) {
 
 static void no_file_is_created_deleted_or_renamed(void **state) {
   static const char *const any[] = {"*.lua"};
-  const er_patch_rules rules = {any, 1, "EVOLVE-BLOCK", NULL, 0};
+  const er_patch_rules rules = {any, 1, "EVOLVE-BLOCK", NULL, 0, NULL};
   er_patch_file f = kit_file("pack.lua", "# EVOLVE-BLOCK-START\n# EVOLVE-BLOCK-END\n");
   (void)state;
   kit_refuse_on(&f, 1, &rules, "new.lua\n```\n# EVOLVE-BLOCK-START\nx\n# EVOLVE-BLOCK-END\n```\n", "outside_region", "creates", NULL);

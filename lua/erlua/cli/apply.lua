@@ -10,8 +10,8 @@ local sorted = require("erlua.lists").keys
 local usage = [==[
 usage: erlua apply [--env DIR | --editable GLOB ... [--region MARKER]] [--check] [--json] DIR REPLY
 
-Finds the change in a model's reply (unified diffs, search/replace blocks, whole files, with any prose
-around them) and applies it to the files below DIR, all of it or nothing. REPLY is a file; - is standard input.
+Finds the change in a model's reply (unified diffs, search/replace blocks, whole files, `*** Begin Patch`,
+with any prose around them) and applies it to the files below DIR, all of it or nothing. REPLY is a file; - is standard input.
 
   --env DIR         what may change is said by the environment in DIR
   --editable GLOB   files that may change; repeatable; without it and --env, all files
@@ -78,13 +78,17 @@ local function with_git_frozen(frozen)
   return out
 end
 
-local function rules_of(opt)
-  if not opt.env then return { editable = opt.editable or { "**" }, frozen = with_git_frozen(), region = opt.region } end
+local function base_name(dir) return (fs.realpath(dir) or dir):match("([^/]+)/*$") end
+
+local function rules_of(opt, dir)
+  if not opt.env then
+    return { editable = opt.editable or { "**" }, frozen = with_git_frozen(), region = opt.region, folder = base_name(dir) }
+  end
   local env, message = environments.load(opt.env)
   if not env then return nil, message end
   local frozen = with_git_frozen(env.rules.frozen)
   table.insert(frozen, "env.lua")
-  return { editable = env.rules.editable, frozen = frozen, region = env.rules.region }
+  return { editable = env.rules.editable, frozen = frozen, region = env.rules.region, folder = env.rules.folder }
 end
 
 local function any(globs, path)
@@ -146,6 +150,9 @@ local function refuse(opt, message, code, blocks)
   return 1
 end
 
+-- Blocks that were found in these ways need no word.
+local PLAIN = { exact = true, whole = true, quoted = true }
+
 local function accept(opt, files, blocks)
   if opt.json then
     print_json { applied = not opt.check, check = opt.check or nil, files = files, blocks = blocks }
@@ -154,6 +161,11 @@ local function accept(opt, files, blocks)
   local lines = { (opt.check and "would apply " or "applied ") .. #blocks .. (#blocks == 1 and " block" or " blocks") .. ":" }
   for _, f in ipairs(files) do
     lines[#lines + 1] = string.format("  %s %s  +%d -%d", f.change, f.path, f.added, f.removed)
+  end
+  for i, b in ipairs(blocks) do
+    if not PLAIN[b.rung] then
+      lines[#lines + 1] = string.format("  block %d was found at %s:%d by %s, similarity %.3f", i, fs.clean(b.path), b.line, b.rung, b.similarity)
+    end
   end
   host.out(table.concat(lines, "\n") .. "\n")
   return 0
@@ -174,7 +186,7 @@ return function(argv)
   local opt, wrong = parse(argv)
   if not opt then return misuse(wrong) end
   local dir, name = opt.names[1], opt.names[2]
-  local rules, message, code = rules_of(opt)
+  local rules, message, code = rules_of(opt, dir)
   if not rules then return refuse(opt, message, "EINVAL") end
   local files, links
   files, links, code = read_folder(dir, rules)

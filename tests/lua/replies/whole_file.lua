@@ -1,0 +1,241 @@
+-- Whole files: the many ways to name them, and what is no whole file.
+
+local MODEL = "class GPT:\n    depth = 12\n    width = 768\n"
+local NEW = "class GPT:\n    depth = 8\n    width = 1024\n"
+local FILES = { ["model.py"] = MODEL, ["src/data.py"] = "BATCH = 32\n" }
+local LONG = {}
+for i = 1, 40 do LONG[i] = "def step_" .. i .. "():\n    return " .. i .. "\n" end
+LONG = "import math\n\n" .. table.concat(LONG, "\n") .. "\nif __name__ == \"__main__\":\n    print(step_1())\n"
+
+return {
+  {
+    name = "a heading, then the fence",
+    files = FILES,
+    reply = "Here is my idea.\n\n### model.py\n\n```python\n" .. NEW .. "```\n\nIt is shallower and wider.\n",
+    gives = { ["model.py"] = NEW },
+    blocks = { { form = "whole", path = "model.py" } },
+  },
+  {
+    name = "language and path in the info string",
+    files = FILES,
+    reply = "```python model.py\n" .. NEW .. "```\n",
+    gives = { ["model.py"] = NEW },
+  },
+  {
+    name = "an attribute in the info string",
+    files = FILES,
+    reply = "```python title=\"src/data.py\"\nBATCH = 64\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 64\n" },
+  },
+  {
+    name = "only the path in the info string",
+    files = FILES,
+    reply = "```src/data.py\nBATCH = 65\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 65\n" },
+  },
+  {
+    name = "a comment with the path on the first line, which is not the file's",
+    files = FILES,
+    reply = "```python\n# src/data.py\nBATCH = 128\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 128\n" },
+  },
+  {
+    name = "a comment with a label on the first line",
+    files = FILES,
+    reply = "```python\n# filename: src/data.py\nBATCH = 129\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 129\n" },
+  },
+  {
+    name = "a first comment that the file itself has stays",
+    files = { ["src/data.py"] = "# src/data.py\nBATCH = 32\n" },
+    reply = "```python\n# src/data.py\nBATCH = 16\n```\n",
+    gives = { ["src/data.py"] = "# src/data.py\nBATCH = 16\n" },
+  },
+  {
+    name = "equal signs around the name",
+    files = FILES,
+    reply = "=== src/data.py ===\n```\nBATCH = 256\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 256\n" },
+  },
+  {
+    name = "a label and bold signs around the name, then a blank line",
+    files = FILES,
+    reply = "**Path:** `src/data.py`\n\n```python\nBATCH = 512\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 512\n" },
+  },
+  {
+    name = "a sentence that promises the complete file",
+    files = FILES,
+    reply = "Here is the complete updated `model.py`:\n\n```python\n" .. NEW .. "```\n",
+    gives = { ["model.py"] = NEW },
+  },
+  {
+    name = "a new file in a new folder",
+    files = FILES,
+    reply = "src/optim/lion.py\n```python\nBETA = 0.9\n```\n",
+    gives = { ["src/optim/lion.py"] = "BETA = 0.9\n" },
+  },
+  {
+    name = "a tag with a path instead of a fence",
+    files = FILES,
+    reply = "<file path=\"src/data.py\">\nBATCH = 48\n</file>\n",
+    gives = { ["src/data.py"] = "BATCH = 48\n" },
+  },
+  {
+    name = "a tag with a path around a fence",
+    files = FILES,
+    reply = "<answer>\n<file name='src/data.py'>\n```python\nBATCH = 49\n```\n</file>\n</answer>\n",
+    gives = { ["src/data.py"] = "BATCH = 49\n" },
+  },
+  {
+    name = "the path in a tag of its own above the fence",
+    files = FILES,
+    reply = "<path>src/data.py</path>\n```python\nBATCH = 50\n```\n",
+    gives = { ["src/data.py"] = "BATCH = 50\n" },
+  },
+  {
+    name = "a Markdown file with fences inside a longer fence",
+    files = { ["README.md"] = "# GPT\n" },
+    reply = "README.md\n````markdown\n# GPT\n\n```sh\npython train.py\n```\n````\n",
+    gives = { ["README.md"] = "# GPT\n\n```sh\npython train.py\n```\n" },
+  },
+  {
+    name = "a Markdown file with named fences inside a fence of the same length",
+    files = { ["README.md"] = "# Old\n" },
+    reply = "README.md\n```markdown\n# GPT\n\n```sh\npython train.py\n```\n\nEnjoy.\n```\n",
+    gives = { ["README.md"] = "# GPT\n\n```sh\npython train.py\n```\n\nEnjoy.\n" },
+  },
+  {
+    name = "tildes as a fence",
+    files = FILES,
+    reply = "src/data.py\n~~~python\nBATCH = 51\n~~~\n",
+    gives = { ["src/data.py"] = "BATCH = 51\n" },
+  },
+  {
+    name = "text that holds diff and search markers in the middle of lines",
+    files = { ["patcher.py"] = "MARK = ''\n" },
+    reply = "patcher.py\n```python\nMARK = '<<<<<<< SEARCH'\nLINE = '--- a/x'\nHEAD = '@@ -1 +1 @@'\nEND = '======='\n```\n",
+    gives = { ["patcher.py"] = "MARK = '<<<<<<< SEARCH'\nLINE = '--- a/x'\nHEAD = '@@ -1 +1 @@'\nEND = '======='\n" },
+  },
+  {
+    name = "the old text is shown first as such, then the edit",
+    files = FILES,
+    reply = "model.py (before):\n```python\nclass GPT:\n    depth = 12\n```\n\nmodel.py\n```python\n<<<<<<< SEARCH\n    depth = 12\n=======\n    depth = 10\n>>>>>>> REPLACE\n```\n",
+    gives = { ["model.py"] = MODEL:gsub("12", "10") .. "" },
+  },
+  {
+    name = "a fence at the margin inside the file, in a fence of the same length, cannot be told from its end",
+    files = { ["doc.py"] = "x = 1\n" },
+    reply = "doc.py\n```python\n\"\"\"Example:\n```\nimport doc\n```\n\"\"\"\nx = 2\n```\n",
+    refused = "malformed",
+    says = { "line 4 of the reply", "`doc.py`", "four or more backticks" },
+  },
+  {
+    name = "a file that quotes a search block in a string is not edited by it",
+    files = { ["prompt.py"] = "KIND = 1\nRETRY = 2\nEXAMPLE = '''\n<<<<<<< SEARCH\nRETRY = 2\n=======\nRETRY = 3\n>>>>>>> REPLACE\n'''\n" },
+    reply = "prompt.py\n```python\nKIND = 1\nRETRY = 2\nEXAMPLE = '''\n<<<<<<< SEARCH\nRETRY = 2\n=======\nRETRY = 4\n>>>>>>> REPLACE\n'''\nMORE = 1\n```\n",
+    refused = "malformed",
+    says = { "line 2 of the reply", "`prompt.py`", "Begin the fence with the block" },
+  },
+  {
+    name = "an elision is no line of a whole file",
+    files = FILES,
+    reply = "model.py\n```python\nclass GPT:\n    depth = 8\n    # ... rest of the class stays the same ...\n```\n",
+    refused = "malformed",
+    says = { "leaves something out", "rest of the class", "search/replace block" },
+  },
+  {
+    name = "dots behind a comment sign leave something out too",
+    files = FILES,
+    reply = "model.py\n```python\nclass GPT:\n    depth = 8\n    # ...\n```\n",
+    refused = "malformed",
+    says = "leaves something out",
+  },
+  {
+    name = "dots without a comment sign are code",
+    files = FILES,
+    reply = "model.py\n```python\nclass GPT:\n    depth: int = ...\n    def forward(self):\n        ...\n```\n",
+    gives = { ["model.py"] = "class GPT:\n    depth: int = ...\n    def forward(self):\n        ...\n" },
+  },
+  {
+    name = "one function below the name of a long file is not the file",
+    files = { ["steps.py"] = LONG },
+    reply = "steps.py\n```python\ndef step_7():\n    return 49\n```\n",
+    refused = "malformed",
+    says = { "`steps.py`", "only a part", "Send every line" },
+  },
+  {
+    name = "a short text that begins as the long file does replaces it",
+    files = { ["steps.py"] = LONG },
+    reply = "steps.py\n```python\nimport math\n\nif __name__ == \"__main__\":\n    print(math.pi)\n```\n",
+    gives = { ["steps.py"] = "import math\n\nif __name__ == \"__main__\":\n    print(math.pi)\n" },
+  },
+  {
+    name = "a fence without a name is an illustration",
+    files = FILES,
+    reply = "The loop then looks like this:\n```python\nfor step in range(10):\n    model.step()\n```\n",
+    refused = "no_change_found",
+    says = { "no change was found", "path on the line before" },
+  },
+  {
+    name = "a fence without a name that holds one file's whole text, changed inside",
+    files = { ["steps.py"] = LONG, ["other.py"] = "import math\n\nprint(1)\n" },
+    reply = "Here is the evolved program:\n\n```python\n" .. LONG:gsub("return 7\n", "return 49\n") .. "```\n\nOnly step 7 differs.\n",
+    gives = { ["steps.py"] = LONG:gsub("return 7\n", "return 49\n") .. "" },
+  },
+  {
+    name = "the result shown in full below the block that makes it",
+    files = { ["steps.py"] = LONG },
+    reply = "steps.py\n<<<<<<< SEARCH\n    return 7\n=======\n    return 50\n>>>>>>> REPLACE\n\nThe program is then:\n```python\n" .. LONG:gsub("return 7\n", "return 50\n") .. "```\n",
+    gives = { ["steps.py"] = LONG:gsub("return 7\n", "return 50\n") .. "" },
+    blocks = { { form = "search" }, { form = "whole", rung = "quoted" } },
+  },
+  {
+    name = "a fence without a name that holds most of a file but ends elsewhere",
+    files = { ["steps.py"] = LONG },
+    reply = "```python\n" .. LONG:gsub("    print%(step_1%(%)%)\n", "") .. "```\n",
+    refused = "no_change_found",
+    says = { "The fence in line 1 of the reply names no file", "put its path on the line before" },
+  },
+  {
+    name = "the result shown below a block that names no file",
+    files = { ["steps.py"] = LONG },
+    reply = "<<<<<<< SEARCH\n    return 8\n=======\n    return 64\n>>>>>>> REPLACE\n\nThat gives:\n```python\n" .. LONG:gsub("return 8\n", "return 64\n") .. "```\n",
+    gives = { ["steps.py"] = LONG:gsub("return 8\n", "return 64\n") .. "" },
+  },
+  {
+    name = "a fence without a name beside a change of another file",
+    files = { ["steps.py"] = LONG, ["data.py"] = "BATCH = 32\n" },
+    reply = "data.py\n```python\nBATCH = 8\n```\n\nFor reference, the steps:\n```python\n" .. LONG:gsub("return 9\n", "return nine\n") .. "```\n",
+    refused = "ambiguous",
+    says = { "block 2 of 2", "looks like `steps.py` but does not name it", "else leave it out" },
+  },
+  {
+    name = "a fence without a name that fits two files",
+    files = { ["steps.py"] = LONG, ["copy.py"] = LONG },
+    reply = "```python\n" .. LONG:gsub("return 7\n", "return 51\n") .. "```\n",
+    refused = "no_change_found",
+    says = "names no file",
+  },
+  {
+    name = "an empty fence below a name does not empty the file",
+    files = FILES,
+    reply = "model.py\n```python\n```\n",
+    refused = "malformed",
+    says = { "`model.py`", "is empty" },
+  },
+  {
+    name = "a file cut off before its fence is closed",
+    files = FILES,
+    reply = "model.py\n```python\nclass GPT:\n    depth = 8\n    wid",
+    refused = "truncated",
+    says = { "line 2", "cut off", "Nothing was changed" },
+  },
+  {
+    name = "a file cut off before its tag is closed",
+    files = FILES,
+    reply = "<file path=\"model.py\">\nclass GPT:\n    depth = 8\n",
+    refused = "truncated",
+    says = { "`model.py`", "tag in its line 1" },
+  },
+}
