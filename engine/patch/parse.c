@@ -154,19 +154,24 @@ static bool has_signs(const er_scan *s, size_t from, size_t to) {
   return false;
 }
 
-/* A fence that is itself indented, in a list, holds lines that are all indented as
- * much: they lose that, and are then read like any others. */
-static void unindent(er_scan *s, er_fence *f, size_t end) {
+static void shift_left(er_scan *s, size_t from, size_t to, size_t by) {
   er_line *v = s->out->reply.v;
-  if (f->indent == 0) return;
-  for (size_t i = f->line + 1; i < end; i++)
-    if (!er_line_blank(&v[i]) && er_line_indent(&v[i]) < f->indent) return;
-  for (size_t i = f->line + 1; i <= end && i < s->n; i++) {
-    size_t k = er_line_indent(&v[i]) < f->indent ? er_line_indent(&v[i]) : f->indent;
+  for (size_t i = from; i < to && i < s->n; i++) {
+    size_t k = er_line_indent(&v[i]) < by ? er_line_indent(&v[i]) : by;
     v[i].s += k;
     v[i].n -= (uint32_t)k;
   }
+}
+
+/* A fence that is itself indented, in a list, holds lines that are all indented as
+ * much: they lose that, and are then read like any others.  Returns how much. */
+static size_t unindent(er_scan *s, er_fence *f, size_t end) {
+  size_t by = f->indent;
+  for (size_t i = f->line + 1; i < end && by > 0; i++)
+    if (!er_line_blank(&s->in[i]) && er_line_indent(&s->in[i]) < by) return 0;
+  shift_left(s, f->line + 1, end + 1, by);
   f->indent = 0;
+  return by;
 }
 
 /* A fence that nothing names is an illustration, or a whole file that its text
@@ -186,16 +191,17 @@ static int take_shown(er_scan *s, size_t body, size_t end) {
 /* At an opening fence: goes into it if it holds edits, takes it if it is a
  * whole file, and steps over it if it is only an illustration. */
 static int enter_fence(er_scan *s, er_fence f) {
-  size_t body = s->at + 1, end;
+  size_t body = s->at + 1, end, by;
   char *path;
   f.line = s->at;
   end = find_close(s, &f);
+  by = unindent(s, &f, end);
   if (f.loose && holds_edits(s, body, end)) {        /* edits end by themselves; such a line may be one of theirs */
     f.loose = false;
     f.open_end = true;
+    shift_left(s, end + 1, s->n, by);
     end = s->n;
   }
-  unindent(s, &f, end);
   s->fence = f;
   s->at = body;
   if (holds_edits(s, body, end)) return er_scan_whole_check(s, body, end);
@@ -322,26 +328,35 @@ static int check_end(er_scan *s) {
   return 0;
 }
 
+static int read_all(er_scan *s) {
+  size_t behind = 0;             /* the line behind the last block */
+  if (er_scan_skip_thoughts(s) < 0) return -1;
+  while (s->at < s->n) {
+    size_t blocks = s->out->n_blocks;
+    if (scan_line(s) < 0) return -1;
+    if (s->out->n_blocks > blocks) behind = s->at;
+  }
+  return check_end(s) < 0 ? -1 : check_last_line(s, behind);
+}
+
 int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, size_t n_files, er_parsed *out,
                    er_refusal *why) {
   er_scan s = {.out = out, .files = files, .n_files = n_files, .why = why};
-  size_t behind = 0;             /* the line behind the last block */
+  int rc;
   if (len > ER_PATCH_MAX_REPLY)
     return er_refuse(why, "too_large", "the reply has %zu bytes; at most %u are read. Send only the changed parts.", len,
                      ER_PATCH_MAX_REPLY);
   if (len >= 3 && memcmp(reply, "\xef\xbb\xbf", 3) == 0) reply += 3, len -= 3;
   if (len > 0 && reply[len - 1] == '\r') len--;       /* half of the last line end */
+  out->begin = reply;
+  out->end = reply + len;
   er_lines_split(&out->reply, reply, len);
   er_lines_reserve(&out->lines);
   s.in = out->reply.v;
   s.n = out->reply.n;
-  if (er_scan_skip_thoughts(&s) < 0) return -1;
-  while (s.at < s.n) {
-    size_t blocks = out->n_blocks;
-    if (scan_line(&s) < 0) return -1;
-    if (out->n_blocks > blocks) behind = s.at;
-  }
-  return check_end(&s) < 0 ? -1 : check_last_line(&s, behind);
+  rc = read_all(&s);
+  er_lines_free(&out->reply);
+  return rc;
 }
 
 void er_parsed_free(er_parsed *p) {
@@ -352,6 +367,5 @@ void er_parsed_free(er_parsed *p) {
   er_free(p->blocks);
   er_free(p->hunks);
   er_lines_free(&p->lines);
-  er_lines_free(&p->reply);
   *p = (er_parsed){0};
 }

@@ -36,7 +36,8 @@ typedef struct {
 } er_block;
 
 typedef struct {
-  er_lines reply;                /* the reply itself */
+  er_lines reply;                /* the reply's lines, while it is being read */
+  const char *begin, *end;       /* the reply itself, borrowed */
   er_lines lines;                /* the lines of all hunks */
   er_hunk *hunks;
   size_t n_hunks, cap_hunks;

@@ -306,9 +306,12 @@ static char *path_in_header(const er_scan *s, size_t at) {
   return er_scan_known(s, text.s, text.n) ? er_strndup(text.s, text.n) : NULL;
 }
 
-/* "- x" may be prose, a list; "+x" and "-  x" are not. */
+/* "- x" may be prose, a list, and "---" a rule; "+x", "-  x" and "--- x" are not. */
 static bool is_orphan(const er_line *l) {
-  if (l->n < 3 || !is_sign(l, "+-") || l->s[1] == l->s[0]) return false;
+  uint32_t signs = 0;
+  if (l->n < 3 || !is_sign(l, "+-")) return false;
+  while (signs < l->n && l->s[signs] == l->s[0]) signs++;
+  if (signs > 1) return er_line_trim_end(*l).n > signs;
   if (l->s[1] == '\t' || (l->s[1] == ' ' && l->s[2] == ' ')) return true;
   return l->s[0] == '+' && l->s[1] != ' ' && (l->s[1] < '0' || l->s[1] > '9');
 }

@@ -18,7 +18,7 @@ static void grow(er_range *r, size_t i) {
 }
 
 static bool lost_sign(const er_parsed *p, const er_line *l) {
-  return er_line_blank(l) && (p->reply.n == 0 || l->s <= p->reply.v[0].s || l->s[-1] != ' ');
+  return er_line_blank(l) && (p->begin == NULL || l->s <= p->begin || l->s[-1] != ' ');
 }
 
 void er_script_diff(er_script *s, const er_parsed *p, const er_hunk *h) {

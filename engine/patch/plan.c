@@ -462,17 +462,13 @@ static int plan_all(er_planner *pl) {
 
 int er_patch_plan(const er_parsed *parsed, const er_patch_file *files, size_t n_files, const er_patch_rules *rules, er_plan *out,
                   er_refusal *why) {
-  const er_lines *r = &parsed->reply;
   er_planner pl = {.parsed = parsed, .files = files, .n_files = n_files, .rules = rules, .out = out, .why = why};
   int rc = 0;
   if (parsed->n_blocks == 0) return refuse_empty(parsed, why);
   if (parsed->n_blocks > MAX_BLOCKS || parsed->n_hunks > MAX_HUNKS)
     return er_refuse(why, "too_large", "the reply has %zu blocks with %zu hunks; at most %d and %d are read. Join them, or send whole "
                      "files.", parsed->n_blocks, parsed->n_hunks, MAX_BLOCKS, MAX_HUNKS);
-  if (r->n > 0) {
-    const er_line *last = &r->v[r->n - 1];
-    pl.keep_bom = memmem(r->v[0].s, (size_t)(last->s + last->n - r->v[0].s), "\xef\xbb\xbf", 3) != NULL;
-  }
+  pl.keep_bom = memmem(parsed->begin, (size_t)(parsed->end - parsed->begin), "\xef\xbb\xbf", 3) != NULL;
   out->reports = er_calloc(parsed->n_blocks, sizeof *out->reports);
   for (size_t i = 0; i < parsed->n_blocks; i++) drop_prefixes(&pl, &parsed->blocks[i]);
   rc = plan_all(&pl);

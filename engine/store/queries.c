@@ -7,7 +7,10 @@
 
 #define TRIAL_COLUMNS \
   "t.id, t.epoch, i.text AS idea, i.prompt, i.model, t.parents, t.outcome, t.stage, t.reason," \
-  " t.reward, t.metrics, t.patch, t.wall_s"
+  " t.reward, t.metrics, t.patch, t.wall_s," \
+  " (SELECT m.model FROM implementations m WHERE m.trial = t.id ORDER BY m.n DESC LIMIT 1) AS implementer"
+#define KNOWN_COST "CASE WHEN count(cost) = count(*) THEN sum(cost) END"
+#define TOKENS "sum(input + cache_read + cache_write + output)"
 #define FINISHED " WHERE t.done IS NOT NULL AND t.done < ?1"
 
 const er_query er_queries[] = {
@@ -22,11 +25,18 @@ const er_query er_queries[] = {
   {"trial", "SELECT " TRIAL_COLUMNS ", i.reply FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.id = ?1"},
   {"trial_patch", "SELECT t.id, t.reward, t.outcome, p.diff, p.digest FROM trials t"
                   " LEFT JOIN patches p ON p.digest = t.patch WHERE t.id = ?1"},
+  {"train_job", "SELECT id FROM jobs WHERE trial = ?1 AND stage = 'train' AND ended IS NOT NULL ORDER BY id DESC LIMIT 1"},
+  {"curve_end", "SELECT max(n) AS n FROM metrics WHERE job = ?1"},
+  {"curve_points", "SELECT n, name, value FROM metrics WHERE job = ?1 AND n IN (?2, ?3, ?4, ?5, ?6) ORDER BY n, name"},
   {"best_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " AND t.outcome = 'ok' AND t.reward IS NOT NULL"
                " ORDER BY t.reward DESC, t.id LIMIT ?2"},
 
   /* Readers from outside. */
   {"trials", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea ORDER BY t.id"},
+  {"trial_calls", "SELECT trial, count(*) AS calls, " TOKENS " AS tokens, " KNOWN_COST " AS cost FROM calls"
+                  " WHERE trial IS NOT NULL GROUP BY trial"},
+  {"calls_of_trial", "SELECT count(*) AS calls, " TOKENS " AS tokens, " KNOWN_COST " AS cost FROM calls WHERE trial = ?1"},
+  {"implementations_of_trial", "SELECT n, round, model, code, message FROM implementations WHERE trial = ?1 ORDER BY n"},
   {"totals", "SELECT count(*) AS n, sum(outcome IS NOT NULL) AS done, sum(outcome = 'ok') AS ok,"
              " max(reward) AS best, avg(reward) AS mean, sum(wall_s) AS wall_s,"
              " count(DISTINCT patch) AS patches FROM trials"},
@@ -45,6 +55,19 @@ const er_query er_queries[] = {
                     " GROUP BY t.epoch ORDER BY t.epoch"},
   {"report_best", "SELECT " TRIAL_COLUMNS " FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.outcome = 'ok'"
                   " AND t.reward IS NOT NULL AND i.prompt <> 'baseline' ORDER BY t.reward DESC, t.id LIMIT 1"},
+  /* Who had the ideas, who made the changes, and how far they came. */
+  {"report_models", "SELECT i.model, (SELECT m.model FROM implementations m WHERE m.trial = t.id ORDER BY m.n DESC LIMIT 1) AS implementer,"
+                    " count(*) AS n, sum(coalesce(t.outcome, 'no_idea') <> 'no_idea') AS submitted,"
+                    " sum(t.patch IS NOT NULL AND coalesce(t.outcome, 'open') NOT IN ('check_failed', 'open')) AS applied,"
+                    " sum(t.outcome IS NOT NULL AND t.stage = 'evaluate') AS completed, coalesce(sum(t.outcome = 'ok'), 0) AS scored,"
+                    " avg(t.reward) AS mean, max(t.reward) AS best FROM trials t JOIN ideas i ON i.id = t.idea"
+                    " WHERE i.prompt <> 'baseline' GROUP BY 1, 2 ORDER BY 1, 2"},
+  {"report_calls", "SELECT model, purpose, count(*) AS calls, sum(requests) AS requests, sum(input) AS input, sum(cache_read) AS cache_read,"
+                   " sum(cache_write) AS cache_write, sum(output) AS output, sum(thinking) AS thinking, max(estimated) AS estimated,"
+                   " " KNOWN_COST " AS cost, sum(state = 'refused') AS refused, sum(state = 'truncated') AS truncated,"
+                   " sum(state = 'cancelled') AS cancelled, sum(state IN ('error', 'lost')) AS failed FROM calls GROUP BY 1, 2 ORDER BY 1, 2"},
+  {"report_questions", "SELECT count(*) AS n, coalesce(sum(wanted), 0) AS wanted, coalesce(sum(got), 0) AS got,"
+                       " coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(code = 'refusal'), 0) AS refused FROM questions"},
   {"report_work", "SELECT coalesce(sum(wall_s), 0.0) AS wall_s FROM trials"},
   {"stages_run", "SELECT stage, count(DISTINCT trial) AS n FROM jobs GROUP BY stage ORDER BY stage"},
   {"patch_count", "SELECT count(DISTINCT t.patch) AS n FROM trials t JOIN patches p ON p.digest = t.patch WHERE p.diff <> ''"},
@@ -61,7 +84,9 @@ const er_query er_queries[] = {
   /* Ranks are by reward, then by number, so that equal rewards have an order too. */
   {"ranked_before", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward >= ?1 AND (reward > ?1 OR id < ?2) LIMIT ?3)"},
   {"rank", "SELECT id FROM trials WHERE reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
-  {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job"},
+  {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job,"
+              " (SELECT coalesce(max(id), 0) FROM questions) AS question"},
+  {"idea_texts", "SELECT text FROM ideas ORDER BY id"},
   /* What was spent: calls to models (an open one was lost with its engine), jobs, time. */
   {"calls_open", "SELECT id FROM calls WHERE state = 'open'"},
   {"calls_total", "SELECT coalesce(sum(cost), 0.0) AS cost, coalesce(sum(input + cache_read + cache_write + output), 0) AS tokens,"

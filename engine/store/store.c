@@ -165,6 +165,7 @@ static const char *key_of(const char *table) {
   if (strcmp(table, "metrics") == 0) return "job,n,name";
   if (strcmp(table, "patches") == 0) return "digest";
   if (strcmp(table, "evaluations") == 0) return "trial";
+  if (strcmp(table, "implementations") == 0) return "trial,n";
   return "id";
 }
 

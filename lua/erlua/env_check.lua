@@ -5,7 +5,7 @@ local units = require("erlua.units")
 local M = {}
 
 local FIELDS = {
-  name = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
+  name = "string", about = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
   evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths",
   budget = "table", limits = "table", presets = "table",
 }
@@ -172,7 +172,7 @@ function M.env(spec, preset)
   budget, message = read_budget(spec.budget, "")
   if message then return nil, message end
   return {
-    name = spec.name, editable = spec.editable, frozen = spec.frozen or {},
+    name = spec.name, about = spec.about, editable = spec.editable, frozen = spec.frozen or {},
     region = spec.region, check_command = spec.check, train_command = spec.train,
     evaluate_command = spec.evaluate, given_limits = spec.limits, metric = spec.metric,
     direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},

@@ -15,6 +15,7 @@ local LAZY = {
   llm     = { "erlua.llm", "new" },
   job     = { "erlua.job", "start" },
   exec    = "erlua.core.exec",
+  http    = { "erlua.http", "request" },
   map     = { "erlua.tasks", "map" },
   each    = { "erlua.tasks", "each" },
   timeout = { "erlua.tasks", "timeout" },

@@ -64,9 +64,9 @@ end
 ---@return string
 function M.page(list, info)
   local width = math.max(math.min(info.width or 80, 100), 40)
-  local own, common, column = {}, {}, 0
+  local own, common, models, column = {}, {}, {}, 0
   for _, o in ipairs(list) do
-    local group = o.common and common or own
+    local group = not o.common and own or o.models and models or common
     group[#group + 1] = o
     column = math.max(column, math.min(text.width(left_side(o)), 24) + 4)
   end
@@ -80,6 +80,7 @@ function M.page(list, info)
   end
   add_group(lines, "Options of this script:", own, column, width)
   add_group(lines, "Options of every strategy:", common, column, width)
+  add_group(lines, "Models:", models, column, width)
   return table.concat(lines, "\n") .. "\n"
 end
 

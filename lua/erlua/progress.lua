@@ -21,6 +21,7 @@ local BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 ---@field busy? integer           slots in use
 ---@field slots? integer
 ---@field left? number            seconds until the end, estimated
+---@field spent? string           "$3.12/20  412 calls"
 ---@field note? string            takes the place of the time left ("stopping: 12s at most")
 
 local function failures(outcomes)
@@ -68,13 +69,13 @@ local function forms(s)
   local trials, count = "trials " .. count_words(s), count_words(s)
   local best4 = s.best and "best " .. text.number(s.best, 4)
   return {
-    { n = 8, epoch, trials, ok, failed_words(s, 3), best, mean, slots, ending(s, " left") },
-    { n = 8, epoch, count, ok, failed_words(s, 2), best, mean, slots, ending(s, " left") },
-    { n = 8, epoch, count, ok, failed_words(s, 1), best, mean, slots, ending(s, " left") },
-    { n = 7, count, ok, failed_words(s, 1), best, mean, slots, ending(s, " left") },
-    { n = 7, count, ok, bad, best, mean, slots, ending(s, " left") },
-    { n = 6, count, ok, bad, best, mean, ending(s, "") },
-    { n = 5, count, ok, bad, best4, ending(s, "") },
+    { n = 9, epoch, trials, ok, failed_words(s, 3), best, mean, slots, s.spent, ending(s, " left") },
+    { n = 9, epoch, count, ok, failed_words(s, 2), best, mean, slots, s.spent, ending(s, " left") },
+    { n = 9, epoch, count, ok, failed_words(s, 1), best, mean, slots, s.spent, ending(s, " left") },
+    { n = 8, count, ok, failed_words(s, 1), best, mean, slots, s.spent, ending(s, " left") },
+    { n = 8, count, ok, bad, best, mean, slots, s.spent, ending(s, " left") },
+    { n = 7, count, ok, bad, best, mean, s.spent, ending(s, "") },
+    { n = 6, count, ok, bad, best4, s.spent, ending(s, "") },
     { n = 4, count, bad, best4, ending(s, "") },
     { n = 3, count, best4, ending(s, "") },
   }
@@ -115,6 +116,7 @@ function M.plain(s)
   if bad then out[1] = out[1] .. ", " .. bad end
   if s.best then out[#out + 1] = "best " .. text.number(s.best) .. (s.mean and ", mean " .. text.number(s.mean) or "") end
   if s.slots then out[#out + 1] = (s.busy or 0) .. " of " .. text.count(s.slots, "slot") .. " busy" end
+  if s.spent then out[#out + 1] = (s.spent:gsub("  ", ", ")) end
   if s.note then out[#out + 1] = s.note
   elseif s.left then out[#out + 1] = "about " .. text.duration(s.left) .. " left" end
   return (table.concat(out, "; "):gsub("%c", " "))
@@ -152,7 +154,7 @@ function Progress:stats(now)
   end
   return { done = self.done, total = self.total, epoch = self.epoch, epochs = self.epochs, outcomes = self.outcomes,
     best = self.best, mean = self.rewards > 0 and self.sum / self.rewards or nil, busy = self.busy, slots = self.slots,
-    left = left, note = self.note }
+    left = left, spent = self.spent, note = self.note }
 end
 
 local function finite(x) return type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge end

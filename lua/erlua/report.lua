@@ -7,6 +7,7 @@ local text = require("erlua.text")
 local progress = require("erlua.progress")
 local pages = require("erlua.page")
 local report_data = require("erlua.report_data")
+local report_models = require("erlua.report_models")
 
 local M = {}
 
@@ -19,6 +20,7 @@ M.data = report_data.read
 local function head(page, d)
   page:title(d.name .. (d.state == "finished" and "" or " (not finished)"))
   local model = d.model and " with " .. d.model or ""
+  if d.implementer then model = model .. ", changes by " .. d.implementer end
   page:paragraph(string.format("%s on %s%s, seed %d; jobs took %s", d.script, d.env, model, d.seed, pages.seconds(d.job_s)))
 end
 
@@ -61,6 +63,7 @@ local function funnel(page, d)
     n = n - lost
     if step[1] ~= "checked" or d.has_check then row(step[1], n, words) end
   end
+  report_models.questions(page, d.questions)
 end
 
 -- ---- rewards ------------------------------------------------------------------------
@@ -154,6 +157,8 @@ local function show(d)
   head(page, d)
   funnel(page, d)
   if d.trials > 0 then
+    if #d.calls > 0 then report_models.rates(page, d.models) end
+    report_models.calls(page, d.calls)
     rewards(page, d)
     diversity(page, d)
   elseif d.baseline then

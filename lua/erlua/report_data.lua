@@ -52,8 +52,10 @@ function M.read(store, dir)
   local options = json.decode(row.options)
   local rows, outcomes, n = funnel(store)
   return {
-    study = dir, name = row.name, script = row.script, env = row.env, model = options.model, seed = row.seed,
-    state = row.state, epochs_wanted = options.epochs, baseline = row.baseline, trials = n, funnel = rows,
+    models = trials.rows(store, "report_models"), calls = trials.rows(store, "report_calls"),
+    questions = trials.rows(store, "report_questions")[1],
+    study = dir, name = row.name, script = row.script, env = row.env, model = options.ideator or options.model,
+    implementer = options.implementer, seed = row.seed, state = row.state, epochs_wanted = options.epochs, baseline = row.baseline, trials = n, funnel = rows,
     outcomes = outcomes, has_check = has_check(store), epochs = trials.rows(store, "report_epochs"),
     best = best_of(store, row.baseline), diversity = diversity_of(store), job_s = trials.rows(store, "report_work")[1].wall_s,
   }
@@ -72,11 +74,14 @@ end
 ---@param data table
 ---@return table
 function M.document(data)
-  local doc = with_nulls(data, { "baseline", "best", "epochs_wanted", "model" })
+  local doc = with_nulls(data, { "baseline", "best", "epochs_wanted", "model", "implementer" })
   doc.outcomes = json.object(with_nulls(data.outcomes, {}))
   doc.diversity = with_nulls(data.diversity, { "distance" })
   doc.epochs, doc.funnel = {}, {}
   for i, e in ipairs(data.epochs) do doc.epochs[i] = with_nulls(e, { "best", "mean" }) end
+  doc.models, doc.calls = {}, {}
+  for i, m in ipairs(data.models) do doc.models[i] = with_nulls(m, { "implementer", "mean", "best" }) end
+  for i, c in ipairs(data.calls) do doc.calls[i] = with_nulls(c, { "cost" }) end
   for i, f in ipairs(data.funnel) do doc.funnel[i] = with_nulls(f, { "stage" }) end
   if data.best then doc.best = with_nulls(data.best, { "improvement", "improvement_share" }) end
   return doc

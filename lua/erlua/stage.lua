@@ -92,16 +92,19 @@ function Stages:work(t)
   return out
 end
 
--- Runs a job of trial t and keeps its row; the result is the supervisor's word.
+-- Runs a job of trial t and keeps its row; the result is the supervisor's word.  Instead of a
+-- trial it takes one of its samples, which share its number, jobs and folders.
 function Stages:run(t, stage, spec)
   local id = job.next_id()
   spec.id, spec.dir = id, self.dir .. "/jobs/" .. id
   spec.key = json.encode { t.id, stage, t.patch, self.env.digest }
-  t.jobs[stage] = id
+  t.jobs[stage] = id                           -- the last of its kind; the folders of all go in the end
+  t.folders[#t.folders + 1] = id
   core.put("jobs", { id = id, trial = t.id, stage = stage, path = job.path(), seq = job.seq() + 1, folder = "jobs/" .. id })
   local r = job.run(spec)
   core.update("jobs", { id = id, ended = r.ended, exit_code = r.exit_code, signal = r.signal, reason = r.reason,
     starts = r.starts, wall_s = r.wall_s, cpu_s = r.cpu_s, peak_memory = r.peak_memory, log = r.log })
+  if self.study.spending then self.study.spending:job_ended(id, stage, r) end
   return r, id
 end
 
@@ -125,7 +128,7 @@ end
 
 ---The folders of a trial that is done go with the commit of its outcome.
 function Stages:clear(t)
-  for _, id in pairs(t.jobs) do core.after_commit(self.dir .. "/jobs/" .. id) end
+  for _, id in ipairs(t.folders) do core.after_commit(self.dir .. "/jobs/" .. id) end
 end
 
 return M

@@ -2,15 +2,11 @@
 -- methods; each reads as a plain call, waits where it must, and is journaled.
 
 local core = require("erlua.core.study")
-local fs = require("erlua.core.fs")
 local host = require("erlua.core.host")
-local jobs = require("erlua.core.job")
 local rng = require("erlua.core.rng")
-local session = require("erlua.session")
-local files = require("erlua.study_files")
-local envs = require("erlua.env")
-local llm = require("erlua.llm")
 local ideas = require("erlua.ideas")
+local opening = require("erlua.study_open")
+local models = require("erlua.study_models")
 local selection = require("erlua.selection")
 local trials = require("erlua.trial")
 local progress = require("erlua.study_progress")
@@ -21,91 +17,6 @@ local Study = {}
 Study.__index = Study
 Study.__name = "erlua.study"
 
-local function fail(message, exit)
-  host.report(message)
-  host.exit(exit or 1)
-end
-
--- ---- opening ----------------------------------------------------------------------
-
-local function check_options(opt)
-  if type(opt) ~= "table" then error("erlua.study: a table of options expected, as erlua.options returns it", 3) end
-  if not opt.env then fail("no environment: give --env NAME or DIR", 2) end
-  opt.seed = opt.seed or 1
-  opt.model = opt.model or "builtin:mutate"
-end
-
--- What the command asks for, to be compared with what is on disk.
-local function wanted(opt)
-  local env, message = envs.load(opt.env, { preset = opt.preset })
-  if not env then fail(message) end
-  local script = session.running()
-  local modules = files.modules()
-  return { opt = opt, env = env, script = script, modules = modules, script_digest = files.script_digest(script, modules) }
-end
-
--- What an engine that died right after the end did not get to remove.
-local function clear_finished(dir)
-  if not core.lock(dir) then return end
-  for _, name in ipairs(fs.list(dir .. "/jobs") or {}) do
-    local folder = dir .. "/jobs/" .. name
-    if jobs.cancel(folder) == false then fs.remove(folder) end
-  end
-  core.unlock()
-end
-
-local function show_finished(dir, opt)
-  local found, message = files.read(dir)
-  if not found then fail(message) end
-  clear_finished(dir)
-  require("erlua.report").print(found.store, dir, { json = opt.json })
-  host.exit(0)
-end
-
--- The folder is chosen by what is asked for: a new study, or one to go on with.
-local function open_for(opt)
-  local want = wanted(opt)
-  local dir, what, code = files.choose(want)
-  if not dir then fail(what, code == "different" and 2 or 1) end
-  if what == "finished" then show_finished(dir, opt) end
-  if what == "resume" then
-    local ok, message = core.lock(dir)
-    if not ok then fail(message) end
-    local found
-    found, message = files.read(dir, "write")
-    if not found then fail(message) end
-    return found, want.env, "resumed"
-  end
-  local store, message = files.create(dir, want, os.time())
-  if not store then fail(message) end
-  return { dir = fs.realpath(dir), store = store, row = store:query("study")[1], options = opt }, want.env, "new"
-end
-
--- `erlua resume` and `erlua replay` have chosen the study already.
-local function open_given(opened)
-  local env, message = files.snapshot_env(opened)
-  if not env then fail(message) end
-  return opened, env, opened.source and "replayed" or "resumed"
-end
-
-local function set_up_jobs(self)
-  if self.how == "replayed" then return end
-  local slots, message = jobs.setup { slots = self.opt.slots or 0, sandbox = self.opt.sandbox ~= false }
-  if not slots then
-    fail(message .. ". Foreign code is not run without it unless you say --no-sandbox")
-  end
-  if self.opt.sandbox == false then host.report("no sandbox: the jobs can read and write all that you can") end
-  self.slots = slots
-end
-
--- Job folders whose trial is done: left by an engine that died before it removed them.
-local function sweep(self)
-  for _, name in ipairs(fs.list(self.dir .. "/jobs") or {}) do
-    local row = tonumber(name) and self.store:query("folder_done", tonumber(name))[1]
-    if row then fs.remove(self.dir .. "/jobs/" .. name) end
-  end
-end
-
 local function event(self, kind, text)
   self.store:write("events", { time = host.time(), kind = kind, text = text })
 end
@@ -115,32 +26,7 @@ end
 ---@param opt table  from erlua.options; at least env
 ---@return erlua.study
 function M.open(opt)
-  check_options(opt)
-  local given = session.opened
-  local found, env, how = nil, nil, nil
-  if given then found, env, how = open_given(given) else found, env, how = open_for(opt) end
-  local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0, next_id = 1 }, Study)
-  local ok, message = true, nil
-  if how ~= "replayed" then ok, message = files.extract(self.dir, env) end
-  if not ok then fail(message) end
-  set_up_jobs(self)
-  if how == "resumed" then
-    sweep(self)
-    if opt.epochs and found.options.epochs and opt.epochs > found.options.epochs then
-      found.options.epochs = opt.epochs
-      files.keep_options(found.store, opt)
-    end
-    self.store:change("studies", { id = 1, state = "running" })
-    event(self, "resumed", "erlua " .. host.version())
-  elseif how == "new" then
-    event(self, "begun", session.running().name .. " on " .. env.name)
-  end
-  local prompt = session.running().name == "repl"
-  local known = core.attach(found.store, self.dir, found.row.seed, given and given.source, prompt)
-  if prompt then self.next_id = found.store:query("max_ids")[1].trial + 1 end
-  progress.begin(self, known)
-  self.model = llm.new(opt.model, { env = env })
-  self.trial_room = trials.new(self)
+  local self = opening.open(opt, Study)            -- not a tail call: errors name the caller of this
   return self
 end
 
@@ -162,32 +48,57 @@ function Study:baseline()
   return self.base
 end
 
----Asks the model for ideas.  Each request: n, prompt ("first", "explore", "exploit") and parents, a
----selection of trials; without parents the prompt is "first".
+-- Ideas get their numbers all at once, in order, when nothing waits any more.
+local function number(self, list, epoch)
+  for _, idea in ipairs(list) do
+    idea.id, idea.epoch = self.next_id, epoch
+    self.next_id = self.next_id + 1
+    ideas.put(idea)
+  end
+end
+
+---Asks for ideas.  Each request: n, prompt ("first", "explore", "exploit") and parents, a selection of
+---trials; without parents the prompt is "first".  model: who is asked instead of the study's ideator.
 ---@param requests table  one request, or a list of them
 ---@return erlua.idea[] ideas  in order; their numbers are those of their trials
 function Study:propose(requests)
   if requests.n then requests = { requests } end
   self.epoch = self.epoch + 1
-  local out = {}
-  for _, request in ipairs(requests) do
-    local got = ideas.propose(self, request)
-    for _, idea in ipairs(got) do
-      idea.id, idea.epoch = self.next_id, self.epoch
-      self.next_id = self.next_id + 1
-      ideas.put(idea)
-      out[#out + 1] = idea
-    end
-  end
-  progress.epoch(self, self.epoch)
-  return out
+  local epoch = self.epoch
+  local list = ideas.propose(self, requests, epoch)
+  number(self, list, epoch)
+  progress.epoch(self, epoch)
+  return list
+end
+
+---An idea that no model was asked for: a person's, or the copy of another.
+---@param fields {text: string, reply: string?, parents: integer[]?, model: string?}
+---@return erlua.idea
+function Study:idea(fields)
+  local idea = ideas.own(fields)
+  number(self, { idea }, math.max(self.epoch, 1))
+  return idea
+end
+
+---Lets the implementer make the change of an idea that has none, as study:trial does by itself.
+---@param idea erlua.idea
+---@param options? {samples: integer?, revisions: integer?, implementer: string?}
+---@return string|nil reply  the change as the implementer wrote it
+---@return string? message
+---@return string? code  the outcome that its trial will have
+function Study:implement(idea, options)
+  local made = trials.make(self.trial_room, idea, options)
+  if not made.changes then return nil, made.reason, made.outcome end
+  return made.reply or idea.reply
 end
 
 ---Takes an idea through patch, jobs and evaluation.  A failure is a trial too.
 ---@param idea erlua.idea
+---@param options? {samples: integer?, revisions: integer?, revise_on_crash: integer?, implementer: string?}
 ---@return erlua.trial trial  with outcome, stage, reason, reward, metrics
-function Study:trial(idea)
-  local t = self.trial_room:run(idea)
+function Study:trial(idea, options)
+  local t = self.trial_room:run(idea, options)
+  models.credit(self, idea, t)
   progress.add(self, t)
   return t
 end

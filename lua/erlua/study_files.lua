@@ -1,22 +1,22 @@
--- study_files.lua - where a study lives: finding, creating and matching it, its
--- snapshot of script and environment.
+-- study_files.lua - where a study lives: finding, creating and matching it.
 
 local fs = require("erlua.core.fs")
 local core = require("erlua.core.study")
 local json = require("erlua.json")
-local host = require("erlua.core.host")
-local envs = require("erlua.env")
+local snapshot = require("erlua.study_snapshot")
 
 local M = {}
 
 -- Options that do not make a study another one.
 local FREE = { slots = true, json = true, study = true, new = true }
+-- Those that may change in a study's life, and are kept for `erlua resume`.
+local LOOSE = { budget = true, patience = true, concurrency = true, rpm = true, tpm = true }
 
 ---The options that are compared, as one text.  `epochs` stands apart: it may be raised.
 function M.comparable(opt)
   local out = {}
   for name, v in pairs(opt) do
-    if not FREE[name] and name ~= "epochs" then out[name] = v end
+    if not FREE[name] and not LOOSE[name] and name ~= "epochs" then out[name] = v end
   end
   return json.encode(json.object(out))
 end
@@ -52,7 +52,7 @@ local function differences(found, want)
   for name in pairs(want.opt) do names[name] = true end
   for name in pairs(names) do
     local a, b = found.options[name], want.opt[name]
-    if not FREE[name] and a ~= b and not (name == "epochs" and a and b and b > a) then
+    if not FREE[name] and not LOOSE[name] and a ~= b and not (name == "epochs" and a and b and b > a) then
       out[#out + 1] = string.format("--%s was %s, is %s", name:gsub("_", "-"), tostring(a), tostring(b))
     end
   end
@@ -131,59 +131,6 @@ function M.script_digest(script, modules)
   return #lines == 1 and lines[1] or fs.sha256(table.concat(lines, "\n"))
 end
 
-local function put_file(store, kind, path, bytes, big)
-  return store:write("snapshot", { kind = kind, path = path, digest = big and big.digest or fs.sha256(bytes),
-    size = big and big.size or #bytes, source = big and big.source, bytes = bytes })
-end
-
--- All that the study needs to run again, in one commit.
-local function write_all(store, want, now)
-  local ok, message, code = put_file(store, "script", want.script.name, want.script.source)
-  for name, source in pairs(want.modules) do
-    if ok then ok, message, code = put_file(store, "module", name, source) end
-  end
-  for path, bytes in pairs(want.env.files) do
-    if ok then ok, message, code = put_file(store, "env", path, bytes) end
-  end
-  for path, big in pairs(want.env.big) do
-    if ok then ok, message, code = put_file(store, "env", path, nil, big) end
-  end
-  if ok then
-    ok, message, code = store:write("studies", { id = 1, name = want.name, script = want.script.name, env = want.env.name,
-      env_digest = want.env.digest, script_digest = want.script_digest, options = kept(want.opt), seed = want.opt.seed,
-      erlua = host.version(), created = now, state = "running" })
-  end
-  if ok then ok, message, code = store:commit() end
-  return ok, message, code
-end
-
--- Large files are not copied: what the jobs see must still be what the study began with.
-local function check_big(env)
-  for path, big in pairs(env.big) do
-    local digest, message, code = fs.sha256_file(big.source)
-    if not digest then return nil, message, code end
-    if digest ~= big.digest then
-      return nil, big.source .. " (" .. path .. " of the environment) has changed since the study began; put it back, or begin anew with --new", "changed"
-    end
-  end
-  return true
-end
-
--- The environment's files on disk, for the jobs to be bound to.  The study file is what
--- counts: a copy that is not as it says is written again.
-local function extract(dir, env)
-  for path, bytes in pairs(env.files) do
-    local full = dir .. "/snapshot/" .. path
-    if fs.read(full) ~= bytes then
-      fs.remove(full)
-      local ok, message, code = fs.mkdirs(full:match("^(.*)/"))
-      if ok then ok, message, code = fs.write(full, bytes, 493) end       -- 0755: scripts may be run
-      if not ok then return nil, message, code end
-    end
-  end
-  return check_big(env)
-end
-
 ---Makes the folder and the file of a new study.
 function M.create(dir, want, now)
   local ok, message, code = fs.mkdirs(dir)
@@ -194,7 +141,8 @@ function M.create(dir, want, now)
   store, message, code = core.open(dir .. "/study.db", "create")
   if not store then return nil, message, code end
   want.name = dir:match("([^/]+)/*$")
-  ok, message, code = write_all(store, want, now)
+  want.options = kept(want.opt)
+  ok, message, code = snapshot.write(store, want, now)
   if not ok then
     store:close()
     fs.remove(dir .. "/study.db")
@@ -203,58 +151,15 @@ function M.create(dir, want, now)
   return store
 end
 
----The environment and the script as the study keeps them.
----@return table|nil env
----@return string? message
----@return string? code
-function M.snapshot_env(found)
-  local files, big = {}, {}
-  local list, message, code = found.store:query("snapshot_list")
-  if not list then return nil, message, code end
-  for _, f in ipairs(list) do
-    if f.kind == "env" then
-      if f.source then big[f.path] = { source = f.source, digest = f.digest, size = f.size }
-      else files[f.path] = found.store:query("snapshot_get", "env", f.path)[1].bytes end
-    end
-  end
-  return envs.from_files(files, big, { preset = found.options.preset, where = found.dir })
-end
-
----The script as the study keeps it; its modules are put where `require` finds them first.
-function M.snapshot_script(found)
-  for _, f in ipairs(found.store:query("snapshot_list")) do
-    if f.kind == "module" then
-      local source = found.store:query("snapshot_get", "module", f.path)[1].bytes
-      package.preload[f.path] = assert(load(source, "@" .. f.path .. ".lua", "t"))
-    end
-  end
-  local name = found.row.script
-  local rows = found.store:query("snapshot_get", "script", name)
-  return { name = name, base = name:match("([^/]+)%.lua$") or name, source = rows[1].bytes }
-end
-
----Which originals have changed since the snapshot was taken.
-function M.changed_since(found)
-  local out = {}
-  for _, f in ipairs(found.store:query("snapshot_list")) do
-    local now
-    if f.kind == "script" then
-      local script = require("erlua.session").read_script(f.path)
-      now = script and script.source
-    elseif f.kind == "module" then
-      local path = package.searchpath(f.path, package.path)
-      now = path and fs.read(path)
-    end
-    if now and fs.sha256(now) ~= f.digest then out[#out + 1] = f.path end
-  end
-  local env = envs.load(found.options.env or found.row.env)
-  if env and env.digest ~= found.row.env_digest then out[#out + 1] = "the environment " .. found.row.env end
-  return out
-end
-
----Keeps options that may change in a study's life: the number of epochs.
+---Keeps options that may change in a study's life: the number of epochs, budgets.
 function M.keep_options(store, opt) return store:change("studies", { id = 1, options = kept(opt) }) end
 
-M.extract = extract
+---Does the study keep other values of these options than it is given now?
+function M.options_changed(found, opt)
+  for name in pairs(LOOSE) do
+    if found.options[name] ~= opt[name] then return true end
+  end
+  return raised(found, { opt = opt })
+end
 
 return M

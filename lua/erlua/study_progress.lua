@@ -23,6 +23,7 @@ function M.begin(study, resumed)
   s.epochs = study.opt.epochs
   study.progress, study.shown = s, clock()
   study.quiet = study.opt.json or study.how == "replayed"
+  if study.spending then study.spending:on_call(function() M.touch(study) end) end
   if study.quiet then return end
   host.progress("erlua: " .. (resumed and "resuming " or "study ") .. study.dir)
 end
@@ -31,6 +32,7 @@ local function show(study, now)
   local columns = host.terminal(2)
   local s = study.progress
   if s.slots then s.busy = (job.slots()) end
+  if study.spending then s.spent, s.note = study.spending:line(), study.spending:note() end
   study.shown = now
   if columns then host.status(progress.line(s:stats(now), columns - 1))
   else host.progress(progress.plain(s:stats(now))) end
@@ -43,15 +45,20 @@ function M.epoch(study, epoch)
   if s.epochs and epoch > s.epochs then s.epochs = nil end      -- a strategy that proposes as it pleases
 end
 
----A trial has ended; shows the line if the last one is old enough.
+---Something has changed; shows the line if the last one is old enough.
+---@param study erlua.study
+function M.touch(study)
+  if study.quiet or host.replaying() then return end
+  local now = clock()
+  if now - study.shown >= (host.terminal(2) and TERMINAL or PLAIN) then show(study, now) end
+end
+
+---A trial has ended.
 ---@param study erlua.study
 ---@param trial erlua.trial
 function M.add(study, trial)
-  local replaying = host.replaying()
-  study.progress:add(trial, replaying)
-  if study.quiet or replaying then return end
-  local now = clock()
-  if now - study.shown >= (host.terminal(2) and TERMINAL or PLAIN) then show(study, now) end
+  study.progress:add(trial, host.replaying())
+  M.touch(study)
 end
 
 ---Takes the line away before the report; without a terminal the last state is printed.

@@ -38,6 +38,11 @@ local function head(page, t)
   if #t.parents > 0 then page:pair("parents", table.concat(t.parents, ", ")) end
   page:pair("idea", known(t.idea) or "-")
   page:pair("from", (known(t.model) or "-") .. ", " .. (known(t.prompt) or "-"))
+  if known(t.implementer) then page:pair("made by", t.implementer) end
+  if t.calls > 0 then
+    local cost = known(t.cost) and string.format("$%.4f", t.cost) or "at an unknown price"
+    page:pair("asked", text.count(t.calls, "call") .. ", " .. text.count(t.tokens, "token") .. ", " .. cost)
+  end
   if known(t.wall_s) then page:pair("time", pages.seconds(t.wall_s)) end
 end
 
@@ -57,6 +62,17 @@ local function curves(page, t)
     local words = from .. " to " .. to .. ", " .. text.count(#c.values, "point")
     page:add("  " .. text.cut(known(c.name) or "-", 20) .. ": " .. words)
     page:add("  " .. progress.sparkline(c.values, math.min(60, page.width - 4)))
+  end
+end
+
+-- What the implementer sent: the first line of what was wrong with each.
+local function implementations(page, t)
+  if #t.implementations < 2 then return end
+  page:title("Implementations")
+  for _, m in ipairs(t.implementations) do
+    local words = known(m.message) and ": " .. m.message:match("[^\n]*") or ""
+    local round = m.round > 0 and ", revision " .. m.round or ""
+    page:paragraph(m.n .. round .. ": " .. m.code:gsub("_", " ") .. words, 2, 2)
   end
 end
 
@@ -94,6 +110,7 @@ end
 ---@param o {log: boolean?}
 function M.add(page, t, o)
   head(page, t)
+  implementations(page, t)
   metrics(page, t)
   curves(page, t)
   jobs(page, t, not o.log and LOG_LINES or nil)

@@ -21,6 +21,17 @@ function M.rows(store, name, ...)
   return rows
 end
 
+-- Money: 0 without calls, null where the price of one is not known.
+local function cost_of(row)
+  if (row.calls or 0) == 0 then return 0 end
+  return or_null(row.cost)
+end
+
+local function with_calls(row, c)
+  if c then row.calls, row.tokens, row.cost = c.calls, c.tokens, c.cost end
+  return row
+end
+
 ---A row of the study as a trial.
 ---@param row table  from the queries "trials", "trial" or "best_trials"
 ---@return erlua.trial
@@ -28,6 +39,7 @@ function M.trial(row)
   local metrics = row.metrics and json.decode(row.metrics)
   return {
     id = row.id, epoch = row.epoch, idea = clean(row.idea), prompt = clean(row.prompt), model = clean(row.model),
+    implementer = clean(row.implementer), calls = row.calls or 0, tokens = row.tokens or 0, cost = cost_of(row),
     parents = json.decode(row.parents) or {}, outcome = or_null(row.outcome), stage = or_null(row.stage),
     reason = clean(row.reason), reward = or_null(row.reward), metrics = type(metrics) == "table" and metrics or json.null,
     patch = or_null(row.patch), wall_s = or_null(row.wall_s),
@@ -37,8 +49,9 @@ end
 ---All trials, by their numbers.
 ---@return erlua.trial[]
 function M.list(store)
-  local rows = M.rows(store, "trials")
-  for i, row in ipairs(rows) do rows[i] = M.trial(row) end
+  local rows, calls = M.rows(store, "trials"), {}
+  for _, c in ipairs(M.rows(store, "trial_calls")) do calls[c.trial] = c end
+  for i, row in ipairs(rows) do rows[i] = M.trial(with_calls(row, calls[row.id])) end
   return rows
 end
 
@@ -75,11 +88,13 @@ end
 function M.one(store, id)
   local rows = M.rows(store, "trial", id)
   if not rows[1] then return nil, "there is no trial " .. tostring(id), "ENOENT" end
-  local t = M.trial(rows[1])
+  local t = M.trial(with_calls(rows[1], M.rows(store, "calls_of_trial", id)[1]))
   local patch = rows[1].patch and M.rows(store, "patch", rows[1].patch)[1]
   t.diff = patch and fs.clean(patch.diff) or json.null
   t.jobs = M.rows(store, "jobs_of_trial", id)
   for i, row in ipairs(t.jobs) do t.jobs[i] = job(row) end
+  t.implementations = M.rows(store, "implementations_of_trial", id)
+  for _, m in ipairs(t.implementations) do m.message = clean(m.message) end
   t.curves = curves(M.rows(store, "curve", id))
   return t
 end

@@ -6,10 +6,11 @@
 ---@field id integer  its number, and that of its trial
 ---@field epoch integer  which call of study:propose it came from
 ---@field text string  in words
----@field reply string  the model's whole reply; "" if there is none
----@field prompt "first"|"explore"|"exploit"|"baseline"
+---@field reply string  a model's reply that holds its change; "" if an implementer is to make it
+---@field prompt "first"|"explore"|"exploit"|"own"|"baseline"
 ---@field model string
 ---@field parents integer[]  numbers of trials
+---@field missing string|nil  why there is no idea
 
 ---@class erlua.trial
 ---@field id integer
@@ -24,6 +25,7 @@
 ---@field metrics table<string, any>|nil
 ---@field patch string|nil  digest of its diff
 ---@field wall_s number
+---@field implementer string|nil  who made its change
 
 ---@class erlua.selection
 ---@field ids integer[]
@@ -36,6 +38,13 @@
 ---@field opt table
 ---@field epoch integer
 ---@field how "new"|"resumed"|"replayed"
+---@field ideator erlua.ensemble
+---@field implementer erlua.ensemble|nil
+---@field prompts table<string, string>|nil  the templates, with a language model
+
+---@class erlua.ensemble
+---@field spec string
+---@field members {spec: string, weight: number, model: erlua.llm, won: integer, lost: integer}[]
 
 ---@class erlua.env
 ---@field name string

@@ -93,6 +93,27 @@ t.test("with a study its file is checked, and a damaged one is exit 1", function
   t.match(r.out .. r.err, "damaged")
 end)
 
+t.test("only when asked, models are asked: one tiny call each, and the key is nowhere", function()
+  local fake = dofile(t.source .. "/tests/lib/fake.lua")
+  local server = fake.start(t, "faults")
+  local env = { MY_KEY = "very-secret-17", OPENAI_API_KEY = false, ANTHROPIC_API_KEY = false }
+  doctor({}, { env = env })
+  local good, bad = "openai:ok@" .. server.url .. "#key_env=MY_KEY", "anthropic:401@" .. server.url .. "#key_env=MY_KEY"
+  t.eq(#server.requests(), 0)
+  local d, code = data({ env = env }, "--online", "--model", good, "--model", bad)
+  t.eq({ code, #server.requests() }, { 1, 2 })
+  t.eq({ d.online[1].model, d.online[1].works, d.online[2].works }, { good, true, false })
+  t.match(d.online[2].reason, "this is a 401 %(check the key%)")
+  local r = doctor({ "--online", "--model", good }, { env = env })
+  t.eq(r.code, 0, r.err)
+  t.match(r.out, "\nOnline\nyes +openai:ok@%S+\n +answers in %d")
+  t.no_match(r.out .. r.err, "secret")
+  r = doctor({ "--online" }, { env = env })
+  t.eq(r.code, 0)
+  t.match(r.out, "none was asked: no key is set")
+  t.eq(doctor({ "--model", good }).code, 2)
+end)
+
 t.test("wrong usage is exit 2, a study that is not there exit 1, --help the usage", function()
   t.eq(doctor({ "a", "b" }).code, 2)
   t.eq(doctor({ "--jason" }).code, 2)

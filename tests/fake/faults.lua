@@ -6,7 +6,7 @@
 --   503  429@2  429@2ms  400!true                           a status; with Retry-After; with x-should-retry
 --   quota  badparam-NAME  context                           a status with a body of its own
 --   event-529                                               an error event inside a stream of status 200
---   hang  cut  early  halfclose  short  badjson  html       no reply, or one that breaks off
+--   hang  stall  cut  early  halfclose  short  badjson  html  no reply, or one that breaks off
 
 local anthropic = require("anthropic")
 local openai = require("openai")

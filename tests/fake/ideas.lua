@@ -66,7 +66,9 @@ local function asked_for(words, prompt)
   for path, line, new, old in words:gmatch("in `([^`]+)` line (%d+), put (%S+) in the place of ([%d.]*%d)") do
     local text = lines[path .. ":" .. line]
     local from, to = (text or ""):find("%f[%w.]" .. old:gsub("%.", "%%.") .. "%f[^%w.]")
-    if from then out[#out + 1] = { path = path, line = tonumber(line), old = text, new = text:sub(1, from - 1) .. new .. text:sub(to + 1) } end
+    if from then
+      out[#out + 1] = { path = path, line = tonumber(line), old = text, new = text:sub(1, from - 1) .. new .. text:sub(to + 1) }
+    end
   end
   table.sort(out, function(a, b) return a.line < b.line end)
   return out
@@ -121,7 +123,8 @@ local function one_idea(has, prompt, shown, roll)
   if second.line ~= first.line and roll(2) == 1 then changes = changes .. "; and " .. change_words(second, roll) end
   if has.vague then changes = "make it better wherever that is easy" end
   local word = first.text:match("([%a_]+)%s*=%s*") or "a number"
-  local idea = { title = "Another value of " .. word, description = "The value of " .. word .. " may be off; try one that is further along.", changes = changes }
+  local idea = { title = "Another value of " .. word, changes = changes,
+    description = "The value of " .. word .. " may be off; try one that is further along." }
   if #shown > 0 then idea.parents = { shown[roll(#shown)], shown[roll(#shown)] } end
   if has.oneshot then idea.changes = changes .. "\n\n" .. as_blocks(asked_for(changes, prompt)) end
   return idea
@@ -167,7 +170,7 @@ local WORDS = { "plain", "prose", "vague", "refuse", "deny", "clumsy", "hopeless
 local function reply_to(model, messages, prompt, format)
   local has, roll = {}, dice(model .. "\0" .. prompt)
   for _, word in ipairs(WORDS) do has[word] = model:find(word, 1, true) ~= nil end
-  local n = prompt:match("\nExactly (%d+) ideas")
+  local n = prompt:match("\nIdeas wanted: exactly (%d+),")
   local no = n and has.refuse or not n and has.deny
   local reply = { delay = has.slow and 0.05 or nil }
   if no then

@@ -8,11 +8,11 @@ local json = require("erlua.json")
 
 -- Every reply says which question it answers: the prompt, and the seed, which tells samples apart.
 local SERVER = [[
-local openai, anthropic = require("openai"), require("anthropic")
+local openai = require("openai")
 return function(req, res)
   local body = json.decode(req.body)
   local name = body.messages[1].content
-  name = (type(name) == "table" and name[1].text or name) .. (body.seed and "#" .. body.seed or "")
+  name = name .. (body.seed and "#" .. body.seed or "")
   local n = 0
   for c in name:gmatch(".") do n = (n * 31 + c:byte()) % 997 end
   res:sleep(n % 7 * 0.01)

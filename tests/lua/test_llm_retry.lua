@@ -208,6 +208,20 @@ t.test("a call that takes too long ends with its own timeout", function()
   t.eq(#s.requests(), 6)
 end)
 
+t.test("a clock that jumps changes nothing", function()
+  local s, host = server(), require("erlua.core.host")
+  local time, jumps = host.time, 0
+  host.time = function()
+    jumps = jumps + 1
+    return time() + (jumps % 2 == 0 and 1 or -1) * 1e8
+  end
+  local restore <close> = setmetatable({}, { __close = function() host.time = time end })
+  local reply = assert(s.model("429@0.1+503+ok"):chat("hello"))
+  t.ok(reply.attempts == 3 and reply.latency >= 0 and reply.latency < 30, reply.latency)
+  local r = s.requests()
+  t.ok(r[2].time - r[1].time >= 0.1)
+end)
+
 -- ---- many at once ----------------------------------------------------------------------------------
 
 t.test("at most so many requests are in flight at an endpoint, whichever model asks", function()

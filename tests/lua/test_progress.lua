@@ -19,6 +19,13 @@ t.test("at 80 columns the funnel, best, mean, slots and time left are there", fu
   end
 end)
 
+t.test("what was spent stands in the line and in its plain form", function()
+  local stats = setmetatable({ spent = "$3.12/20  412 calls" }, { __index = STATS })
+  t.match(progress.line(stats, 170), "slots 2/2  %$3%.12/20  412 calls  4m10s left$")
+  t.match(progress.line(stats, 80), "%$3%.12/20")
+  t.match(progress.plain(stats), "; %$3%.12/20, 412 calls; about 4m10s left$")
+end)
+
 t.test("at 40 columns what matters most is left", function()
   t.eq(progress.line(STATS, 40), "123/400 98 ok 25 failed best 2.412 4m10s")
 end)

@@ -216,7 +216,12 @@ static bool lose_trailing(prop_case *c, case_file *f, case_hunk *h) {
   return any;
 }
 
-static bool trailing_added(prop_case *c) { return some_hunks(c, add_trailing); }
+/* Where REPLACE spells a line better than SEARCH, that is a change of it, and which
+ * of the lines around are the same in both is open: what REPLACE says of their
+ * white space may be meant. */
+static bool spelt_twice(const prop_case *c) { return c->form == FORM_SEARCH && strstr(c->notes, "typo in context") != NULL; }
+
+static bool trailing_added(prop_case *c) { return !spelt_twice(c) && some_hunks(c, add_trailing); }
 static bool trailing_lost(prop_case *c) { return some_hunks(c, lose_trailing); }
 
 /* Writes an indentation with tabs for spaces or the other way round. */
@@ -302,7 +307,7 @@ static bool widen_inner(prop_case *c, case_file *f, case_hunk *h) {
   return any;
 }
 
-static bool inner_space(prop_case *c) { return some_hunks(c, widen_inner); }
+static bool inner_space(prop_case *c) { return !spelt_twice(c) && some_hunks(c, widen_inner); }
 
 /* ---- indentation ---- */
 

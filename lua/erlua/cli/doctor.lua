@@ -10,11 +10,15 @@ local pages = require("erlua.page")
 local machine = require("erlua.machine")
 
 local usage = [[
-usage: erlua doctor [STUDY] [--json]
+usage: erlua doctor [STUDY] [--online [--model SPEC]...] [--json]
 
 Says whether the sandbox works, how each limit is held, which GPUs, Slurm commands and keys (by name
 only) there are, and which Lua sources are in use. With STUDY, a study's folder or its study.db, its
-file is checked too. Exit code 1 when no job can run at all or the study is damaged.
+file is checked too. Exit code 1 when no job can run at all, the study is damaged or a model does not answer.
+
+  --online       ask each model one tiny question, which may cost a fraction of a cent: those of --model, else
+                 those of STUDY, else a cheap one for each key that is set
+  --model SPEC   a model to ask, such as openai:MODEL@http://host:8000/v1; may be given several times
 ]]
 
 local WIDE = 14
@@ -81,25 +85,43 @@ local function beyond(page, d)
   page:pair("keys", words, WIDE)
 end
 
+local function online(page, list)
+  page:title("Online")
+  if #list == 0 then page:pair("models", "none was asked: no key is set, and no --model was given", WIDE) end
+  for _, m in ipairs(list) do
+    local words = m.works and "answers" .. (known(m.latency) and " in " .. text.duration(m.latency) or "") or "does not work: " .. m.reason
+    page:pair(m.works and "yes" or "no", { m.model, words }, WIDE)
+  end
+end
+
+local function all_work(list)
+  for _, m in ipairs(list or {}) do
+    if not m.works then return false end
+  end
+  return true
+end
+
 -- The study's file, or an exit code.
 local function check_study(name)
   local found, code = find.study(name, usage)
   if not found then return nil, code end
   local ok, message = found.store:check()
   found.store:close()
-  return { study = found.dir, whole = ok == true, reason = ok and json.null or message }
+  return { study = found.dir, whole = ok == true, reason = ok and json.null or message }, found.options
 end
 
 return function(argv)
-  local opt, code = args.parse(argv, usage, { ["--json"] = "flag" }, 1)
+  local opt, code = args.parse(argv, usage, { ["--json"] = "flag", ["--online"] = "flag", ["--model"] = "list" }, 1)
   if not opt then return code end
-  local study
+  if opt.model and not opt.online then return select(2, args.misuse("--model is asked with --online only", usage)) end
+  local study, options
   if opt[1] then
-    study, code = check_study(opt[1])
-    if not study then return code end
+    study, options = check_study(opt[1])
+    if not study then return options end                -- the exit code
   end
   local d = machine.look()
   d.study = study
+  if opt.online then d.online = require("erlua.llm.online").check(opt.model, options) end
   if opt.json then
     host.out(json.encode(d) .. "\n")
   else
@@ -113,7 +135,8 @@ return function(argv)
       page:pair("file", pages.path(study.study .. "/study.db"), WIDE)
       page:pair("whole", study.whole and "yes" or "no: " .. study.reason, WIDE)
     end
+    if d.online then online(page, d.online) end
     page:print()
   end
-  return (known(d.supervise) and (not study or study.whole)) and 0 or 1
+  return (known(d.supervise) and all_work(d.online) and (not study or study.whole)) and 0 or 1
 end

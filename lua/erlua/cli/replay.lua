@@ -7,6 +7,7 @@ local fs = require("erlua.core.fs")
 local json = require("erlua.json")
 local session = require("erlua.session")
 local files = require("erlua.study_files")
+local snapshot = require("erlua.study_snapshot")
 local args = require("erlua.cli.args")
 
 local usage = [[
@@ -82,5 +83,5 @@ return function(argv)
   host.at_end(function(ended)
     return ended == 0 and compare(found.store, copy, found.dir) or ended
   end)
-  return session.run(files.snapshot_script(found), {})
+  return session.run(snapshot.script(found), {})
 end

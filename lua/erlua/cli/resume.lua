@@ -5,6 +5,7 @@ local host = require("erlua.core.host")
 local core = require("erlua.core.study")
 local session = require("erlua.session")
 local files = require("erlua.study_files")
+local snapshot = require("erlua.study_snapshot")
 
 local usage = [[
 usage: erlua resume STUDY [options]
@@ -33,11 +34,11 @@ return function(argv)
   if not ok then return fail(message) end
   found, message = files.read(dir, "write")
   if not found then return fail(message) end
-  local changed = files.changed_since(found)
+  local changed = snapshot.changed_since(found)
   if #changed > 0 then
     host.report("since this study began there have been changes to " .. table.concat(changed, ", ")
       .. "; the study goes on with its own copies")
   end
   session.opened = found
-  return session.run(files.snapshot_script(found), table.move(argv, 2, #argv, 1, {}))
+  return session.run(snapshot.script(found), table.move(argv, 2, #argv, 1, {}))
 end

@@ -27,7 +27,8 @@ Call.__index = Call
 
 local function new_call(room, model, request, context)
   local self = setmetatable({ room = room, model = model, request = own(request), context = context,
-    gate = gates.of(model.endpoint, model.options), requests = 0, round = 0, strikes = 0, probes = 0, usage = tally.none() }, Call)
+    gate = gates.of(model.endpoint, model.options), usage = tally.none(),
+    requests = 0, round = 0, strikes = 0, probes = 0 }, Call)
   self.most = compose.limit(request, models.of(model))
   self.estimate = tally.expected(request, room.ledger:expected_output(model.spec, context.purpose, self.most))
   return self
@@ -38,8 +39,9 @@ function Call:begin()
   local ok, message = ledger:admit(self.estimate, cost, self.room.waits)
   if not ok then return nil, message end
   local path, seq = task.path():match("^(.-)%.b(%d+)")
-  self.entry = ledger:begin({ path = path or task.path(), seq = math.tointeger(tonumber(seq)) or 0, trial = self.context.trial,
-    purpose = self.context.purpose, model = self.model.spec, endpoint = self.model.endpoint }, self.estimate, cost)
+  local context, model = self.context, self.model
+  self.entry = ledger:begin({ path = path or task.path(), seq = math.tointeger(tonumber(seq)) or 0, trial = context.trial,
+    purpose = context.purpose, model = model.spec, endpoint = model.endpoint }, self.estimate, cost)
   return true
 end
 
@@ -63,18 +65,37 @@ end
 -- N+1 requests are a round; what was parked starts anew.
 function Call:start_round() self.round, self.seen = 0, nil end
 
--- One request.  Returns the result, or nil, the failure and whether it was only to see if
--- the endpoint is there.
-function Call:send()
-  local pass <close> = self.gate:enter(self.estimate.input + self.estimate.output)
+-- Waits until the endpoint may be asked.
+function Call:enter()
+  local pass = self.gate:enter(self.estimate.input + self.estimate.output)
   if self.room.paused then
     pass:close()
     self.room:check_paused()
   end
-  local flight <close> = task.calling()
-  if pass.parked or pass.probe then self.strikes = 0 self:start_round() end
+  if pass.parked or pass.probe then
+    self.strikes = 0
+    self:start_round()
+  end
   self.seen = self.seen or self.gate.answers
   self.requests, self.round = self.requests + 1, self.round + 1
+  return pass
+end
+
+-- What a failure means, for this call and for all others of the endpoint.
+function Call:weigh(failure, pass)
+  self.entry:back(self.usage, prices.cost(self.model, self.usage), self.requests)
+  self.verdict = retry.verdict(failure, self.room.ledger.answers[self.model.spec])
+  self.wait, self.asked = retry.delay(failure, self.round, jitter)
+  if self.verdict ~= "again" then return pass:answered(nil, failure.gate) end
+  local closes = self.asked and (self.room.waits or self.wait <= times.of("honoured"))
+  pass:failed(failure, closes and self.wait or 0)
+end
+
+-- One request.  Returns the result, or nil, the failure and whether it was only to see if
+-- the endpoint is there.
+function Call:send()
+  local pass <close> = self:enter()
+  local flight <close> = task.calling()
   self.request.without = self.room:dropped_by(self.model)
   self.entry:sent(self.usage, prices.cost(self.model, self.usage), self.requests)
   local began = task.clock()
@@ -87,11 +108,7 @@ function Call:send()
     pass:answered(usage.input + usage.cache_write + usage.output, result.gate)
     return result
   end
-  self.entry:back(self.usage, prices.cost(self.model, self.usage), self.requests)
-  self.verdict = retry.verdict(failure, self.room.ledger.answers[self.model.spec])
-  self.wait, self.asked = retry.delay(failure, self.round, jitter)
-  if self.verdict ~= "again" then pass:answered(nil, failure.gate)
-  else pass:failed(failure, (self.asked and (self.room.waits or self.wait <= times.of("honoured"))) and self.wait or 0) end
+  self:weigh(failure, pass)
   return nil, failure, pass.probe
 end
 
@@ -167,7 +184,8 @@ end
 
 local function reply_of(call, result)
   return { text = result.text, thinking = result.thinking, stop_reason = result.stop_reason, usage = call.usage,
-    cost = prices.cost(call.model, call.usage), model = call.model.spec, id = result.id, latency = call.latency, attempts = call.requests }
+    cost = prices.cost(call.model, call.usage), model = call.model.spec, id = result.id,
+    latency = call.latency, attempts = call.requests }
 end
 
 local function failed(call, failure)
@@ -188,9 +206,12 @@ end
 
 local function ended(call, result)
   call.room:answered(call.model.spec)
-  if result.stop_reason == "refusal" then return refused(call, result.refusal or "the model refuses and gives no reason") end
+  if result.stop_reason == "refusal" then
+    return refused(call, result.refusal or "the model refuses and gives no reason")
+  end
   if CUT[result.stop_reason] then
-    local message = string.format("the reply was cut at %d tokens, with max_tokens = %d", result.usage.output, call.request.max_tokens or call.most)
+    local message = string.format("the reply was cut at %d tokens, with max_tokens = %d", result.usage.output,
+      call.request.max_tokens or call.most)
     call:finish("truncated", message)
     return nil, message, "truncated"
   end

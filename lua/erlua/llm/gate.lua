@@ -34,8 +34,8 @@ function M.of(endpoint, own)
   if g then return g end
   local function option(name) return settings[name] or own and own[name] end
   local cap = option("concurrency") or CONCURRENCY
-  g = setmetatable({ endpoint = endpoint, cap = cap, window = cap, calm = cap, cuts = 0, in_flight = 0, paused = -math.huge,
-    queue = {}, parks = settings.patience ~= nil, answers = 0,
+  g = setmetatable({ endpoint = endpoint, cap = cap, window = cap, calm = cap, cuts = 0, in_flight = 0,
+    paused = -math.huge, queue = {}, answers = 0,
     pace = pace.new(option("rpm"), option("tpm"), times.of("minute")) }, Gate)
   gates[endpoint] = g
   return g
@@ -138,10 +138,10 @@ local function heed(self, limits)
   end
 end
 
-function Gate:reopen(verb)
+function Gate:reopen()
   if not self.down then return end
-  host.report(string.format("%s %s again after %s; %s", self.endpoint, verb, text.duration(task.clock() - self.down.since),
-    text.count(#self.queue, "call goes on", "calls go on")))
+  host.report(string.format("%s answers again after %s; %s", self.endpoint,
+    text.duration(task.clock() - self.down.since), text.count(#self.queue, "call goes on", "calls go on")))
   self.down, self.given_up = nil, nil
   self:wake_all()
 end
@@ -155,7 +155,7 @@ function Pass:answered(tokens, limits)
   if g.window < g.cap then g.window = math.min(g.cap, g.window + (g.window < g.calm and 1 or 1 / g.window)) end
   if self.entry and tokens then g.pace:correct(self.entry, tokens) end
   heed(g, limits)
-  g:reopen("answers")
+  g:reopen()
 end
 
 -- Half of what was in flight was too much, once for all requests that were sent before it was known.
@@ -212,8 +212,9 @@ function Gate:shut(failure)
   self.down = { since = now, interval = first, next = now + first, message = failure.message }
   self.window, self.calm = 1, math.max(1, self.calm // 2)
   local advice = retry.advice(failure.code)
-  host.report(string.format("%s does not answer: %s%s. Calls wait; it is tried again in %s, and the study stops after %s (--patience)",
-    self.endpoint, failure.message, advice and " (" .. advice .. ")" or "", text.duration(first), text.duration(settings.patience)))
+  host.report(string.format("%s does not answer: %s%s. Calls wait; it is tried again in %s, and the study stops "
+    .. "after %s (--patience)", self.endpoint, failure.message, advice and " (" .. advice .. ")" or "",
+    text.duration(first), text.duration(settings.patience)))
   self:wake_all()
 end
 
@@ -221,7 +222,9 @@ end
 ---@return string|nil
 function M.note()
   for endpoint, g in pairs(gates) do
-    if g.down then return endpoint:gsub("^%w+://", "") .. " does not answer: " .. text.count(#g.queue, "call waits", "calls wait") end
+    if g.down then
+      return endpoint:gsub("^%w+://", "") .. " does not answer: " .. text.count(#g.queue, "call waits", "calls wait")
+    end
   end
 end
 

@@ -11,7 +11,8 @@ local Model = {}
 Model.__index = Model
 Model.__name = "erlua.llm"
 
-local OPTIONS = { base_url = "string", key_env = "string", fallback = "any", concurrency = "number", rpm = "number", tpm = "number", env = "table" }
+local OPTIONS = { base_url = "string", key_env = "string", fallback = "any", concurrency = "number", rpm = "number",
+  tpm = "number", env = "table" }
 
 local function misuse(message) error("erlua.llm: " .. message, 0) end
 
@@ -19,12 +20,15 @@ local function check_options(options)
   for name, v in pairs(options) do
     local kind = OPTIONS[name]
     if not kind then misuse("unknown option '" .. tostring(name) .. "'") end
-    if kind ~= "any" and type(v) ~= kind then misuse("option '" .. name .. "' must be a " .. kind .. ", but is " .. type(v)) end
+    if kind ~= "any" and type(v) ~= kind then
+      misuse("option '" .. name .. "' must be a " .. kind .. ", but is a " .. type(v))
+    end
   end
 end
 
 ---@param spec string  "anthropic:MODEL", "openai:MODEL", either with "@URL" for another server, or "builtin:mutate"
----@param options? {base_url: string?, key_env: string?, fallback: string|table|nil, concurrency: integer?, rpm: integer?, tpm: integer?, env: erlua.env?}
+---@param options? {base_url: string?, key_env: string?, fallback: string|table|nil, concurrency: integer?, rpm: integer?,
+---  tpm: integer?, env: erlua.env?}
 ---@return erlua.llm model
 function M.new(spec, options)
   options = options or {}
@@ -32,13 +36,17 @@ function M.new(spec, options)
   local model, message = specs.parse(spec, options)
   if not model then misuse(message) end
   if model.provider == "builtin" then
-    if not options.env then misuse("builtin:mutate changes the code of an environment; give option env, or use it through a study") end
+    if not options.env then
+      misuse("builtin:mutate changes the code of an environment; give option env, or use it through a study")
+    end
     return require("erlua.llm.builtin").new(options)
   end
   model.options = { concurrency = options.concurrency, rpm = options.rpm, tpm = options.tpm }
   local other = options.fallback
-  if type(other) == "string" then other = M.new(other, { concurrency = options.concurrency, rpm = options.rpm, tpm = options.tpm }) end
-  if other and getmetatable(other) ~= Model then misuse("a fallback is a model that can be asked, such as openai:MODEL") end
+  if type(other) == "string" then other = M.new(other, model.options) end
+  if other and getmetatable(other) ~= Model then
+    misuse("a fallback is a model that can be asked, such as openai:MODEL")
+  end
   model.fallback = other
   return setmetatable(model, Model)
 end
@@ -99,10 +107,11 @@ local function sample(self, prepared, i)
   local lead = prepared.lead
   local first <close> = i == 1 and lead or nil
   local call = i == 1 and prepared.call or prepared.call:sub(1, -2) .. ',"sample":' .. i .. "}"
+  local context = { purpose = prepared.purpose, trial = prepared.request.trial, digest = prepared.digest,
+    started = i == 1 and function() lead:go() end or nil }
   return remember(self, prepared.digest, task.effect("chat", call, function()
     if i > 1 then follow(lead) end
-    return require("erlua.llm.call").ask(self, of_sample(prepared, i), { purpose = prepared.purpose, trial = prepared.request.trial,
-      digest = prepared.digest, started = i == 1 and function() lead:go() end or nil })
+    return require("erlua.llm.call").ask(self, of_sample(prepared, i), context)
   end))
 end
 
@@ -112,7 +121,9 @@ end
 ---@param n integer
 ---@return fun(): integer?, table?, string?, string?
 function Model:samples(request, n)
-  if math.type(n) ~= "integer" or n < 1 then error("llm:samples: the number of samples must be a whole number from 1 up", 2) end
+  if math.type(n) ~= "integer" or n < 1 then
+    error("llm:samples: the number of samples must be a whole number from 1 up", 2)
+  end
   local prepared, numbers = prepare(self, request), {}
   for i = 1, n do numbers[i] = i end
   return require("erlua.tasks").each(numbers, function(i) return sample(self, prepared, i) end, { parallel = n })
@@ -131,16 +142,15 @@ local function several(self, request, n)
 end
 
 ---Asks the model.
----@param request string|table  a prompt, or { messages | prompt, system, temperature, top_p, max_tokens, stop, thinking, n, seed,
----  json, timeout, on_text }
----@return table|nil reply  { text, thinking, stop_reason, usage, cost, model, latency, attempts }; with n a list of those that came
+---@param request string|table  a prompt, or { messages | prompt, system, temperature, top_p, max_tokens, stop, thinking,
+---  n, seed, json, timeout, stream, on_text }
+---@return table|nil reply  { text, thinking, stop_reason, usage, cost, model, latency, attempts }; with n a list of
+---  those that came
 ---@return string? message
 ---@return string? code
 function Model:chat(request)
   local n = type(request) == "table" and request.n
-  if n and n ~= 1 then
-    return several(self, request, n)
-  end
+  if n and n ~= 1 then return several(self, request, n) end
   return sample(self, prepare(self, request), 1)
 end
 

@@ -82,7 +82,8 @@ end
 ---Waits until the budget has room for a call.
 ---@param usage table  an estimate
 ---@param cost number|nil
----@param waits boolean  one that will never have any is held for ever, and the study stops when nothing else is left to do
+---@param waits boolean  one that will never have any is held for ever, and the study stops when nothing else is left
+---  to do; else it fails
 ---@return boolean|nil ok
 ---@return string? message
 function Ledger:admit(usage, cost, waits)
@@ -188,8 +189,8 @@ local ENOUGH = 10              -- answers, before their share of refusals means 
 ---@return string|nil message
 function Ledger:mostly_refused()
   if self.answered < ENOUGH or self.refused * 2 <= self.answered then return nil end
-  return string.format("%d of %d calls were refused by the model; look at `erlua trials`, then resume to go on all the same, "
-    .. "or start anew with another model, other prompts or a --fallback", self.refused, self.answered)
+  return string.format("%d of %d calls were refused by the model; look at `erlua trials`, then resume to go on all the "
+    .. "same, or start anew with another model, other prompts or a --fallback", self.refused, self.answered)
 end
 
 return M

@@ -20,7 +20,8 @@ local ANSWERS = { truncated = true, refusal = true }
 local function check(spec)
   local made, model = pcall(llm.new, spec)
   if not made then return { model = spec, works = false, reason = tostring(model):gsub("^erlua.llm: ", "") .. "" } end
-  local reply, message, code = model:chat { prompt = "Answer with the word yes.", max_tokens = 64, timeout = 60, purpose = "probe" }
+  local reply, message, code = model:chat { prompt = "Answer with the word yes.", max_tokens = 64, timeout = 60,
+    purpose = "probe" }
   if reply or ANSWERS[code] then
     return { model = spec, works = true, reason = json.null, latency = reply and reply.latency or json.null,
       cost = reply and reply.cost or json.null }

@@ -10,7 +10,8 @@ Pace.__index = Pace
 ---@param tpm integer|nil  tokens a minute
 ---@param minute number  its seconds
 function M.new(rpm, tpm, minute)
-  return setmetatable({ rpm = rpm or math.huge, tpm = tpm or math.huge, minute = minute, first = 1, last = 0, tokens = 0 }, Pace)
+  return setmetatable({ rpm = rpm or math.huge, tpm = tpm or math.huge, minute = minute,
+    first = 1, last = 0, tokens = 0 }, Pace)
 end
 
 local function forget(self, now)

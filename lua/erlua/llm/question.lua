@@ -9,9 +9,10 @@ local text = require("erlua.text")
 local M = {}
 
 local FIELDS = {
-  messages = "table", prompt = "string", system = "string or table", temperature = "number", top_p = "number", max_tokens = "number",
-  stop = "string or table", thinking = "number or string or boolean", n = "number", seed = "number", json = "boolean or table",
-  timeout = "number", stream = "boolean", on_text = "function", purpose = "string", trial = "number",
+  messages = "table", prompt = "string", system = "string or table", temperature = "number", top_p = "number",
+  max_tokens = "number", stop = "string or table", thinking = "number or string or boolean", n = "number",
+  seed = "number", json = "boolean or table", timeout = "number", stream = "boolean", on_text = "function",
+  purpose = "string", trial = "number",
 }
 -- What does not change what is asked, and what the digest of the texts stands for.
 local ASIDE = { timeout = true, stream = true, on_text = true, n = true, messages = true, prompt = true, system = true }
@@ -33,7 +34,9 @@ end
 
 local function check_content(content, what)
   if type(content) == "string" then return end
-  if type(content) ~= "table" or #content == 0 then misuse("%s needs a content: a text, or a list of texts and of { text = …, cache = true }", what) end
+  if type(content) ~= "table" or #content == 0 then
+    misuse("%s needs a content: a text, or a list of texts and of { text = …, cache = true }", what)
+  end
   for _, part in ipairs(content) do
     if type(part) ~= "string" and (type(part) ~= "table" or type(part.text) ~= "string") then
       misuse("%s: a part of its content is a text or { text = …, cache = true }", what)
@@ -63,7 +66,9 @@ function M.request(given)
   end
   check_texts(request)
   compose.check(request)
-  if request.timeout and not (request.timeout > 0) then misuse("timeout is a number of seconds above 0, not %s", tostring(request.timeout)) end
+  if request.timeout and not (request.timeout > 0) then
+    misuse("timeout is a number of seconds above 0, not %s", tostring(request.timeout))
+  end
   return request
 end
 

@@ -12,7 +12,8 @@ M.REQUESTS = 6                 -- a call's at most, before it is parked or given
 local VERDICTS = {
   connect = "again", dns = "again", tls = "again", timeout = "again", idle = "again", cut = "again", garbled = "again",
   rate_limit = "again", overloaded = "again", server = "again",
-  bad_request = "fail", too_large = "fail", context = "fail", permission = "fail", not_found = "fail", responses_only = "fail",
+  bad_request = "fail", too_large = "fail", context = "fail", permission = "fail", not_found = "fail",
+  responses_only = "fail",
   auth = "stop", billing = "stop", quota = "stop", no_key = "stop", url = "stop",
 }
 

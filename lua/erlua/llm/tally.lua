@@ -20,7 +20,8 @@ end
 ---@param request table
 ---@param output integer  tokens
 function M.expected(request, output)
-  return { input = usages.of_request(request), cache_read = 0, cache_write = 0, output = output, thinking = 0, estimated = true }
+  return { input = usages.of_request(request), cache_read = 0, cache_write = 0, output = output, thinking = 0,
+    estimated = true }
 end
 
 ---Tokens of all kinds.

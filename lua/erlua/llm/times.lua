@@ -26,7 +26,9 @@ end
 
 local function read()
   local given = {}
-  for name, v in (host.getenv("ERLUA_LLM_TIMES") or ""):gmatch("([%w_]+)=(%S+)") do given[name] = tonumber(v) or units.seconds(v) end
+  for name, v in (host.getenv("ERLUA_LLM_TIMES") or ""):gmatch("([%w_]+)=(%S+)") do
+    given[name] = tonumber(v) or units.seconds(v)
+  end
   M.set(given)
   return now
 end

@@ -37,6 +37,13 @@ return {
     gives = { ["notes.md"] = "# Notes\n\n```\nmake test\n```\n\nThat is all.\n" },
   },
   {
+    name = "the same, all of it indented, with another file behind it",
+    files = { ["a.lua"] = LOOP, ["notes.md"] = NOTES },
+    reply = "    ```\n    *** Begin Patch\n    *** Update File: notes.md\n    @@\n     make test\n    -\n     ```\n     \n    *** Update File: a.lua\n" ..
+      "    @@\n    -local n = 0\n    +local n = 1\n    *** End Patch\n",
+    gives = { ["notes.md"] = (NOTES:gsub("test\n\n", "test\n")), ["a.lua"] = (LOOP:gsub("n = 0", "n = 1")) },
+  },
+  {
     name = "a new file without a last newline, and a blank line and prose behind it",
     files = { ["a.lua"] = LOOP },
     reply = "--- /dev/null\n+++ b/new.lua\n@@\n+return 1\n\\ No newline at end of file\n\nThat is all.\n",

@@ -73,6 +73,13 @@ return {
   refused("lines of another file", sr("def main():\n    train(load())\n", "def main():\n    pass\n"), "not_found", { "Nothing in the file (24 lines) resembles them", "Looked for:\n       | def main():" }),
   refused("a file that ends too soon", sr("  return list[#list // 2]\nend\n\nreturn M\n\nM.version = 1\n", "x\n"), "not_found", "the file ends after line 24"),
   {
+    name = "a few letters that fit one place as they are indented, and another one not quite",
+    files = { ["m.lua"] = "do\n  f()\nend\nif x then\n  do\n    f()\n  end\nend\n" },
+    reply = "<<<<<<< SEARCH\n  f()\nend\n=======\n  g()\nend\n>>>>>>> REPLACE\n",
+    refused = "ambiguous",
+    says = "Add lines above or below",
+  },
+  {
     name = "an anchor above the only place",
     files = { ["m.lua"] = M },
     reply = "*** Begin Patch\n*** Update File: m.lua\n@@ function M.last(list)\n-  return list[#list]\n+  return list[#list] or false\n*** End Patch\n",

@@ -279,4 +279,10 @@ index 83db48f..bf269f4 100644
     reply = "````diff\n--- a/train.py\n+++ b/train.py\n@@ -3,3 +3,3 @@\n \n-LR = 3e-4\n+LR = 6e-4\n WARMUP = 100\n```\n\nThis doubles the rate.\n",
     gives = FASTER,
   },
+  {
+    name = "a removed comment behind a blank line where the counts are already met",
+    files = { ["a.lua"] = "local a = 1\n\n--- The second.\nlocal b = 2\n" },
+    reply = "--- a/a.lua\n+++ b/a.lua\n@@ -1 +1,2 @@\n local a = 1\n+local c = 3\n\n----- The second.\n local b = 2\n",
+    refused = "malformed", says = "looks like a changed line",
+  },
 }

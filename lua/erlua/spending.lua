@@ -1,0 +1,125 @@
+-- spending.lua - what a study spends, held to its --budget: calls to models by their
+-- ledger, jobs and GPU-hours as jobs end, time by the clock.  It counts over all engines
+-- that have worked on the study.
+
+local host = require("erlua.core.host")
+local job = require("erlua.core.job")
+local fs = require("erlua.core.fs")
+local core = require("erlua.core.study")
+local clock = require("erlua.core.task").clock
+local stop = require("erlua.stop")
+local units = require("erlua.units")
+
+local M = {}
+
+local Spending = {}
+Spending.__index = Spending
+
+local ON_GPUS = { train = true, evaluate = true }
+
+-- ---- counting --------------------------------------------------------------------------------------
+
+-- Jobs of earlier engines.  One that was begun and has not ended is counted when it ends;
+-- until then nobody may start in its place.
+local function load_jobs(self)
+  local sum = self.store:query("jobs_spent")[1]
+  self.known, self.gpu_jobs, self.open, self.begun = sum.last, sum.on_gpus, {}, 0
+  self.budget:spend { jobs = sum.n, gpu_hours = sum.wall_s * self.gpus / 3600 }
+  for _, row in ipairs(self.store:query("open_jobs")) do
+    self.open[row.id] = true
+    if fs.exists(self.dir .. "/jobs/" .. row.id .. "/started") then self.begun = self.begun + 1 end
+  end
+end
+
+local function load_time(self)
+  local row = self.store:query("ran")[1]
+  self.before, self.began, self.noted = row.seconds, clock(), -math.huge
+  self.run = row.last + 1
+end
+
+---@param study erlua.study  attached, and not replayed offline
+---@param limits table  of budget.parse
+function M.begin(study, limits)
+  local ledger = require("erlua.llm.ledger").new(study.store, limits)
+  local self = setmetatable({ store = study.store, dir = study.dir, ledger = ledger, budget = ledger.budget,
+    gpus = study.env.limits.gpus or 0 }, Spending)
+  stop.of(study)
+  load_jobs(self)
+  load_time(self)
+  local opt, waits = study.opt, core.state() ~= "off"
+  require("erlua.llm.gate").configure { concurrency = opt.concurrency, rpm = opt.rpm, tpm = opt.tpm,
+    patience = waits and units.seconds(opt.patience or "6h") or nil }
+  require("erlua.llm.room").begin(ledger, waits)
+  ledger.before_call = function() self:tick() end
+  self:allow()
+  return self
+end
+
+-- ---- while it runs ---------------------------------------------------------------------------------
+
+-- How many more jobs may start, or nil for any number; and which limit says so.
+function Spending:jobs_left()
+  local limits, used, running = self.budget.limits, self.budget.used, math.max((job.slots()), self.begun)
+  local least, name
+  local function at_most(n, which)
+    if not least or n < least then least, name = math.max(0, n), which end
+  end
+  if limits.jobs then at_most(math.floor(limits.jobs - used.jobs) - running, "jobs") end
+  if limits.gpu_hours and self.gpu_jobs > 0 and used.gpu_hours > 0 then
+    at_most(math.floor((limits.gpu_hours - used.gpu_hours) / (used.gpu_hours / self.gpu_jobs)) - running, "gpu_hours")
+  end
+  if limits.wall and used.wall >= limits.wall then at_most(0, "wall") end
+  return least, name
+end
+
+-- Jobs beyond a limit stay in the queue, and the study stops when nothing else is left to do.
+function Spending:allow()
+  local left, name = self:jobs_left()
+  job.allow(left)
+  if left == 0 and (job.slots()) == 0 then stop.study(self.budget:spent_message(name)) end
+end
+
+---Time goes on; it is noted now and then, so that the next engine knows.
+function Spending:tick()
+  local now = clock()
+  self.budget.used.wall = self.before + now - self.began
+  if now - self.noted < 1 or host.replaying() then return end
+  self.noted = now
+  self.store:write("events", { id = self.run, time = host.time(), kind = "ran",
+    text = string.format("%.3f", now - self.began) })
+end
+
+---A job has ended; one of an earlier engine that was counted already is not counted again.
+---@param id integer
+---@param stage string
+---@param result table
+function Spending:job_ended(id, stage, result)
+  if id <= self.known and not self.open[id] then return end
+  if self.open[id] then self.open[id], self.begun = nil, math.max(0, self.begun - 1) end
+  local on_gpus = ON_GPUS[stage] and self.gpus or 0
+  if ON_GPUS[stage] then self.gpu_jobs = self.gpu_jobs + 1 end
+  self.budget:spend { jobs = 1, gpu_hours = (result.wall_s or 0) * on_gpus / 3600 }
+  self:tick()
+  self:allow()
+end
+
+---fn is called whenever a call to a model has ended.
+function Spending:on_call(fn)
+  self.ledger.after_call = function()
+    self:tick()
+    fn()
+  end
+end
+
+---What calls wait for, if they do.
+---@return string|nil
+function Spending:note() return require("erlua.llm.gate").note() end
+
+---"$3.12/20  412 calls", for the progress line.
+---@return string|nil
+function Spending:line()
+  self:tick()
+  return self.budget:line()
+end
+
+return M
