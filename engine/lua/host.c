@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "loop/http.h"
+#include "lua/alloc.h"
 #include "lua/det.h"
 #include "lua/open.h"
 
@@ -21,9 +22,18 @@ er_host *er_host_of(lua_State *L) { return *(er_host **)lua_getextraspace(L); }
 lua_State *er_host_state(er_host *h) { return h->L; }
 struct er_loop *er_host_loop(er_host *h) { return h->loop; }
 
+/* No memory, or an error in the engine's own Lua calls: nothing is left to unwind. */
+static int panic(lua_State *L) {
+  const char *s = lua_tostring(L, -1);
+  fprintf(stderr, "erlua: cannot go on: %s\n", s != NULL ? s : "an error that is no text");
+  return 0;                                    /* and Lua aborts */
+}
+
 er_host *er_host_new(int argc, char **argv) {
   er_host *h = er_calloc(1, sizeof *h);
-  h->L = luaL_newstate();
+  h->alloc = er_alloc_new();
+  h->L = lua_newstate(er_alloc_lua, h->alloc);
+  lua_atpanic(h->L, panic);
   h->loop = er_loop_new();
   h->lock_fd = -1;
   h->argc = argc;
@@ -47,6 +57,7 @@ void er_host_free(er_host *h) {
   er_store_close(h->store);
   er_study_unlock(h->lock_fd);
   er_loop_free(h->loop);
+  er_alloc_free(h->alloc);
   er_free(h->buckets);
   er_buf_free(&h->after_commit);
   er_free(h->study_dir);

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "patch/parse.h"
 
-static void check_block(const er_parsed *p, const er_block *b) {
+static void check_block(const er_parsed *p, const er_block *b, size_t bytes) {
   assert(b->hunk + b->n_hunks <= p->n_hunks);
-  assert(b->reply_line <= p->reply.n + 1);
+  assert(b->reply_line <= bytes + 1);              /* a line has a byte at least */
   for (size_t i = b->hunk; i < b->hunk + b->n_hunks; i++) {
     const er_hunk *h = &p->hunks[i];
     assert(h->from <= h->to && h->to <= p->lines.n);
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     assert(why.code[0] != '\0' && why.text.len > 0);
     assert(er_utf8_valid(why.text.ptr, why.text.len));
   } else {
-    for (size_t i = 0; i < parsed.n_blocks; i++) check_block(&parsed, &parsed.blocks[i]);
+    for (size_t i = 0; i < parsed.n_blocks; i++) check_block(&parsed, &parsed.blocks[i], in.len);
   }
   er_parsed_free(&parsed);
   er_buf_free(&why.text);

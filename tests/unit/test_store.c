@@ -189,7 +189,7 @@ static void a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader(voi
   put_patch(s, "a", "one");
   er_store_commit(s, &err);
   er_store_close(s);
-  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; PRAGMA user_version=1");
+  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; DROP INDEX jobs_by_trial; PRAGMA user_version=1");
   assert_int_equal(er_store_open(&s, p->file, ER_STORE_READ, &err), 0);
   assert_int_equal(patches_in(s), 1);
   er_store_close(s);
