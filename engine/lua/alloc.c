@@ -10,9 +10,9 @@
 #if defined(__SANITIZE_ADDRESS__)
 enum { LARGEST = 0 };                          /* every object is malloc's, and watched */
 #else
-enum { LARGEST = 256 };
+enum { LARGEST = 1024 };
 #endif
-enum { STEP = 16, CLASSES = 256 / STEP + 1, BLOCK = 64 << 10 };
+enum { STEP = 16, CLASSES = 1024 / STEP + 1, BLOCK = 64 << 10 };
 
 typedef union cell {
   union cell *next;
