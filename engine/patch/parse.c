@@ -156,7 +156,7 @@ static bool has_signs(const er_scan *s, size_t from, size_t to) {
 
 static void shift_left(er_scan *s, size_t from, size_t to, size_t by) {
   er_line *v = s->out->reply.v;
-  for (size_t i = from; i < to && i < s->n; i++) {
+  for (size_t i = from; by > 0 && i < to && i < s->n; i++) {
     size_t k = er_line_indent(&v[i]) < by ? er_line_indent(&v[i]) : by;
     v[i].s += k;
     v[i].n -= (uint32_t)k;

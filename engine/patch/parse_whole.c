@@ -168,7 +168,8 @@ int er_scan_whole_check(er_scan *s, size_t body, size_t end) {
   const er_patch_file *known = path != NULL ? er_rules_file(s->files, s->n_files, path) : NULL;
   size_t opener = body, own = 0;
   er_lines file = {0};
-  while (opener < end && !er_scan_search_opener(&s->in[opener])) opener++;
+  while (known != NULL && opener < end && s->compared < ER_SCAN_MAX_COMPARED && !er_scan_search_opener(&s->in[opener]))
+    opener++, s->compared++;
   if (known != NULL && opener > body + 1 && opener < end && (s->compared += known->len / 16) < ER_SCAN_MAX_COMPARED) {
     er_lines_split(&file, known->bytes, known->len);
     for (size_t i = body; i < opener; i++) own += !er_line_blank(&s->in[i]) && holds_line(s, &file, &s->in[i]);
