@@ -11,7 +11,7 @@
 typedef struct {
   const er_line *a, *b;          /* what is left between common head and tail */
   size_t skip;                   /* lines of the common head */
-  int n, m;
+  int n, m, most;                /* most: edits looked for */
   er_line_same same;
   int *trace;                    /* furthest x for every d and diagonal, row after row */
   size_t cap;
@@ -37,7 +37,7 @@ static bool came_down(const script *s, int d, int k) {
 /* Fills the trace until both ends are reached; the number of edits, or -1.
  * Points beyond an end are dead but harmless: x and y never shrink. */
 static int search(script *s) {
-  for (int d = 0; d <= MAX_D && s->steps < MAX_STEPS; d++) {
+  for (int d = 0; d <= s->most && s->steps < MAX_STEPS; d++) {
     if (row(d + 1) > s->cap) {
       s->cap = row(d + 1) * 2 + 64;
       s->trace = er_realloc(s->trace, s->cap * sizeof *s->trace);
@@ -91,6 +91,11 @@ static void reverse(er_spans *out) {
 
 void er_lines_compare(const er_line *a, size_t n_a, const er_line *b, size_t n_b, er_line_same same,
                       er_spans *out) {
+  er_lines_compare_within(a, n_a, b, n_b, same, MAX_D, out);
+}
+
+void er_lines_compare_within(const er_line *a, size_t n_a, const er_line *b, size_t n_b, er_line_same same, int most,
+                             er_spans *out) {
   size_t head = 0, tail = 0, least = n_a < n_b ? n_a : n_b;
   script s = {0};
   int d;
@@ -103,7 +108,7 @@ void er_lines_compare(const er_line *a, size_t n_a, const er_line *b, size_t n_b
     add_front(out, (er_span){head, n_a, head, n_b});
     return;
   }
-  s = (script){a + head, b + head, head, (int)(n_a - head), (int)(n_b - head), same, NULL, 0, 0};
+  s = (script){a + head, b + head, head, (int)(n_a - head), (int)(n_b - head), most, same, NULL, 0, 0};
   d = search(&s);
   if (d >= 0) walk_back(&s, d, out);
   else add_front(out, (er_span){head, n_a, head, n_b});

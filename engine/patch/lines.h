@@ -53,6 +53,10 @@ typedef bool (*er_line_same)(const er_line *a, const er_line *b);
  * time and memory everything between the common head and tail is one span. */
 void er_lines_compare(const er_line *a, size_t n_a, const er_line *b, size_t n_b, er_line_same same,
                       er_spans *out);
+
+/* The same, with a bound of the caller's on the edits. */
+void er_lines_compare_within(const er_line *a, size_t n_a, const er_line *b, size_t n_b, er_line_same same, int most,
+                             er_spans *out);
 void er_spans_free(er_spans *s);
 
 #endif

@@ -122,6 +122,12 @@ static int refuse_open(const er_scan *s, const search_block *b, bool cut) {
                    "`>>>>>>> REPLACE`.", b->line + 1);
 }
 
+static int refuse_nested(const er_scan *s, const search_block *b, size_t line) {
+  return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` line before "
+                   "another one begins in line %zu. End every block before the next; to change a text that has such marker "
+                   "lines itself, send a unified diff.", b->line + 1, line + 1);
+}
+
 static int find_end(const er_scan *s, search_block *b) {
   bool fence_closed = false;
   b->n = 0;
@@ -134,7 +140,7 @@ static int find_end(const er_scan *s, search_block *b) {
                          b->n == 0 ? "no `=======` line" : "too many `=======` lines to tell which one stands");
       return 0;
     }
-    if (er_scan_search_opener(&s->in[i])) return refuse_open(s, b, false);
+    if (er_scan_search_opener(&s->in[i])) return refuse_nested(s, b, i);
     if (er_scan_fence_close(&s->fence, &s->in[i])) fence_closed = true;
     keep_divider(s, b, i);
   }

@@ -47,12 +47,19 @@ static void copy_lines(writer *w, size_t from, size_t to) {
   w->ended = v[to - 1].eol;
 }
 
-static void put_line(writer *w, const er_edit *e, const er_line *l) {
+/* The line end of the line that new line k of an edit takes the place of. */
+static size_t eol_of(const er_target *t, const er_edit *e, size_t k) {
+  size_t i = k < e->removed ? e->first + k : e->first + e->removed;
+  if (k < e->removed && t->lines.v[i].eol != ER_EOL_NONE) return t->lines.v[i].eol;
+  return eol_near(t, i);
+}
+
+static void put_line(writer *w, const er_edit *e, size_t k, const er_line *l) {
   need_end(w, e->first);
   er_shift_put(&e->shift, l, w->out);
   w->ended = 0;
   if (l->eol == ER_EOL_NONE) return;
-  end_line(w, e->as_written && l->eol != ER_EOL_OPEN ? l->eol : eol_near(w->t, e->first));
+  end_line(w, e->as_written && l->eol != ER_EOL_OPEN ? l->eol : eol_of(w->t, e, k));
 }
 
 /* Whether the text ends with a line end: as before, unless a diff says else. */
@@ -74,8 +81,8 @@ void er_plan_text(const er_parsed *parsed, const er_target *t, er_buf *out) {
   for (size_t i = 0; i < t->n_edits; i++) {
     const er_edit *e = &t->edits[i];
     copy_lines(&w, at, e->first);
-    for (size_t k = e->from; k < e->to; k++)
-      if (parsed->lines.v[k].op == '+') put_line(&w, e, &parsed->lines.v[k]);
+    for (size_t k = e->from, put = 0; k < e->to; k++)
+      if (parsed->lines.v[k].op == '+') put_line(&w, e, put++, &parsed->lines.v[k]);
     at = e->first + e->removed;
   }
   copy_lines(&w, at, t->lines.n);

@@ -6,6 +6,9 @@
 
 #include "base/mem.h"
 
+/* A block that changes more than so many lines is one that replaces them all. */
+#define MOST_EDITS 400
+
 static void add_old(er_script *s, er_line l, char op) {
   l.op = op;
   er_lines_push(&s->old, l);
@@ -46,7 +49,7 @@ void er_script_search(er_script *s, const er_parsed *p, const er_hunk *h, er_lin
   *s = (er_script){0};
   s->put = er_calloc(m + 1, sizeof *s->put);
   er_lines_reserve(&s->old);
-  er_lines_compare(old, m, old + m, n, same, &spans);
+  er_lines_compare_within(old, m, old + m, n, same, MOST_EDITS, &spans);
   for (size_t i = 0; i < spans.n; i++) {
     const er_span *d = &spans.v[i];
     while (s->old.n < d->a0) add_old(s, old[s->old.n], ' ');

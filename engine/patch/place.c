@@ -173,12 +173,50 @@ static int place_hunks(er_placing *p) {
   return er_place_pick(p);
 }
 
+static bool is_rule(const er_line *line) {
+  er_line l = er_line_trim(*line);
+  size_t k = 0;
+  while (k < l.n && l.s[k] == '=') k++;
+  return k >= 5 && k == l.n;
+}
+
+/* Whether the file underlines with equal signs anywhere; asks the index, for there may be many blocks. */
+static bool file_has_rules(er_placing *p) {
+  char signs[80];
+  memset(signs, '=', sizeof signs);
+  for (uint32_t n = 5; n <= sizeof signs; n++)
+    if (file_has(p, &(er_line){.s = signs, .n = n, .eol = ER_EOL_LF})) return true;
+  return false;
+}
+
+/* A line of equal signs that underlines a heading: one line above, none right below. */
+static bool is_underline(const er_line *v, size_t from, size_t at, size_t to) {
+  if (at == from || er_line_blank(&v[at - 1]) || at + 1 >= to || !er_line_blank(&v[at + 1])) return false;
+  return at - 1 == from || v[at - 2].op != '+' || er_line_blank(&v[at - 2]);
+}
+
+/* A second divider among the new lines of a file that has no such lines is a slip,
+ * and would be written into the code. */
+static int check_dividers(er_placing *p, size_t reading) {
+  const er_hunk *h = &p->pl->parsed->hunks[p->block->hunk + reading];
+  const er_line *v = p->pl->parsed->lines.v;
+  size_t from = h->from;
+  if (reading + 1 == p->block->n_hunks || file_has_rules(p)) return 0;
+  while (from < h->to && v[from].op != '+') from++;
+  for (size_t i = from; i < h->to; i++)
+    if (is_rule(&v[i]) && !is_underline(v, from, i, h->to))
+      return er_refuse(p->pl->why, "malformed", "%s: the new lines hold a second line of equal signs, and `%s` has no such line. "
+                       "Divide SEARCH from REPLACE by one `=======` line; if the other is to be in the file, send a unified diff.",
+                       p->pl->where, p->t->path);
+  return 0;
+}
+
 /* Several divider lines make several readings of one block, from the shortest
  * SEARCH to the longest; the longest that the file has is meant, because the
  * others are only its beginning. */
 static int place_readings(er_placing *p) {
   for (size_t i = p->block->n_hunks; i-- > 0;)
-    if (er_place_whole_hunk(p, i)) return er_place_pick(p);
+    if (er_place_whole_hunk(p, i)) return check_dividers(p, i) < 0 ? -1 : er_place_pick(p);
   if (er_place_find(p, 0) < 0) return -1;
   return er_refuse(p->pl->why, "malformed", "%s: the block has several lines of equal signs, and with none of them as the divider are the lines "
                    "to find in `%s` as they are written. Divide SEARCH from REPLACE by one `=======` line.", p->pl->where, p->t->path);

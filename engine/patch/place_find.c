@@ -193,7 +193,10 @@ static bool unnumbered(er_placing *p, size_t i, bool *doubt) {
     hint = h->old_line > 0 ? h->old_line : first;
     er_place_script(p, i, er_line_same_text);
     found = in_one_piece(p, i, hint, ER_RUNG_LINE_NUMBERS) || in_any_way(p, i, hint, ER_RUNG_LINE_NUMBERS, doubt);
-    if (!found) memcpy(lines + h->from, saved, (h->to - h->from) * sizeof *saved);
+    if (!found) {
+      memcpy(lines + h->from, saved, (h->to - h->from) * sizeof *saved);
+      er_place_script(p, i, er_line_same_text);      /* of the lines as they are again */
+    }
   }
   er_free(saved);
   return found;

@@ -383,6 +383,22 @@ static bool most_like_first(const poll *p, size_t *line) {
   return best <= letters(first) / 2;
 }
 
+/* When none is like it: the file's line that begins most like it, as one does
+ * whose comment at the end was left out. */
+static bool most_like_start(const poll *p, size_t *line) {
+  er_line first = er_line_trim(p->s->pattern->old[p->old[0]]);
+  size_t end = p->x->k < 4000 ? p->x->k : 4000;
+  uint32_t best = first.n / 2 > 4 ? first.n / 2 : 4;
+  bool found = false;
+  for (size_t i = 0; i < end; i++) {
+    er_line l = er_line_trim(p->x->line[p->x->at[i]]);
+    uint32_t n = 0;
+    while (n < l.n && n < first.n && l.s[n] == first.s[n]) n++;
+    if (n > best) best = n, *line = p->x->at[i], found = true;
+  }
+  return found;
+}
+
 bool er_locate_nearest(const er_search *s, size_t *line) {
   poll p;
   bool found = false;
@@ -395,7 +411,7 @@ bool er_locate_nearest(const er_search *s, size_t *line) {
       *line = p.x->at[p.v[i].at < 0 ? 0 : p.v[i].at];
       found = true;
     }
-    if (!found) found = most_like_first(&p, line);
+    if (!found) found = most_like_first(&p, line) || most_like_start(&p, line);
     if (found) *line -= p.old[0] < *line ? p.old[0] : *line;          /* the hunk may begin with blank lines */
   }
   close_poll(&p);

@@ -16,27 +16,37 @@ local function cell_widths(columns, rows)
   return out
 end
 
+local function least_of(column, width) return column.flex and math.min(width, column.least or LEAST) or width end
+
+-- The columns that stretch give way, the widest first, until all fit.
+local function shrink(columns, shown, widths, too_much)
+  while too_much > 0 do
+    local widest
+    for i, c in ipairs(columns) do
+      if shown[i] and c.flex and (not widest or widths[i] > widths[widest]) then widest = i end
+    end
+    if not widest or widths[widest] <= 4 then return end
+    widths[widest] = widths[widest] - 1
+    too_much = too_much - 1
+  end
+end
+
 -- Which columns are shown, and how wide each is.
 local function layout(columns, rows, width)
-  local widths, shown, total = cell_widths(columns, rows), {}, -GAP
-  for i in ipairs(columns) do
-    shown[i] = true
-    total = total + widths[i] + GAP
-  end
-  local flex
+  local widths, shown, total, least = cell_widths(columns, rows), {}, -GAP, -GAP
   for i, c in ipairs(columns) do
-    if c.flex then flex = i end
+    shown[i] = true
+    total, least = total + widths[i] + GAP, least + least_of(c, widths[i]) + GAP
   end
-  local function over() return width and total - (flex and math.max(widths[flex] - LEAST, 0) or 0) > width end
   for rank = 1, #columns do
     for i, c in ipairs(columns) do
-      if c.drop == rank and over() then
+      if c.drop == rank and width and least > width then
         shown[i] = false
-        total = total - widths[i] - GAP
+        total, least = total - widths[i] - GAP, least - least_of(c, widths[i]) - GAP
       end
     end
   end
-  if width and flex and total > width then widths[flex] = math.max(widths[flex] - (total - width), 4) end
+  if width then shrink(columns, shown, widths, total - width) end
   return shown, widths
 end
 
@@ -48,8 +58,8 @@ local function line_of(columns, cells, shown, widths)
   return (table.concat(out, (" "):rep(GAP)):gsub(" +$", ""))
 end
 
----@param columns {title: string, side: "left"?, flex: boolean?, drop: integer?}[]  side = "left" fills up on the left;
----  flex stretches and shrinks; those with drop are left out where there is no room, 1 first
+---@param columns {title: string, side: "left"?, flex: boolean?, least: integer?, drop: integer?}[]  side = "left" fills up
+---  on the left; flex shrinks, to `least` (12) before others go; those with drop are left out where there is no room, 1 first
 ---@param rows string[][]
 ---@param width? integer  of the terminal; nil: as wide as it needs
 ---@return string[] lines  the titles first

@@ -1,19 +1,22 @@
 -- help.lua: what a public name does, read at call time from the comment above it in
 -- erlua's own Lua sources, or else from docs/api.md.
 
+local host = require("erlua.core.host")
 local fs = require("erlua.core.fs")
 local text = require("erlua.text")
 
 local M = {}
 
 local INTRO = [[
-erlua runs searches over code: ideas become patches, patches run as jobs, frozen code scores them.
+erlua runs searches over code: ideas become patches, patches run as jobs, frozen
+code scores them.
 
   help(erlua.map)      explains a function; a name as text works too: help "map"
   help(erlua)          lists what there is
   erlua.options, erlua.study, erlua.spawn, erlua.map, erlua.sleep are a start
 
-A line may wait; ctrl-C cancels it.  Tasks that a line spawns go on while you type the next one.
+A line may wait; ctrl-C cancels it.  Tasks that a line spawns go on while you
+type the next one.
 Scripts: erlua strategies/evolve.lua --help]]
 
 local function lines_of(source)
@@ -174,10 +177,22 @@ local function list_of(t, prefix)
   return table.concat(out, "\n")
 end
 
----What help(x) prints.
----@param x any  a public function, a table of them, or a name as text
----@return string
-function M.text(...)
+-- Lines that are longer than the terminal is wide go on below themselves, indented.
+local function fit(s)
+  local width, out = host.terminal(1), {}
+  if not width then return s end
+  for _, line in ipairs(lines_of(s)) do
+    local indent = line:match("^ *")
+    if text.width(line) <= width then
+      out[#out + 1] = line
+    else
+      for i, part in ipairs(text.wrap(line, width - #indent - 2)) do out[#out + 1] = indent .. (i > 1 and "  " or "") .. part end
+    end
+  end
+  return table.concat(out, "\n")
+end
+
+local function answer(...)
   if select("#", ...) == 0 then return INTRO end
   local x = ...
   local erlua = require("erlua")
@@ -200,5 +215,10 @@ function M.text(...)
   if type(methods) == "table" then return list_of(methods, ":") end
   return "a " .. type(x) .. ": help explains functions and tables of them"
 end
+
+---What help(x) prints.
+---@param x any  a public function, a table of them, or a name as text
+---@return string
+function M.text(...) return fit(answer(...)) end
 
 return M

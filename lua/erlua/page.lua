@@ -32,10 +32,19 @@ function Page:title(s)
   self:add(self:bold(text.clean(s)))
 end
 
+-- The lines of a text, each wrapped.
+local function wrapped(s, width)
+  local out = {}
+  for line in (s .. "\n"):gmatch("(.-)\n") do
+    for _, part in ipairs(line:find("%S") and text.wrap(line, width) or {}) do out[#out + 1] = part end
+  end
+  return out
+end
+
 ---Text in lines of the page's width, `most` of them at most.
 function Page:paragraph(s, indent, most)
   local pad = (" "):rep(indent or 0)
-  local lines = text.wrap(s, self.width - #pad)
+  local lines = wrapped(s, self.width - #pad)
   for i, line in ipairs(lines) do
     if most and i == most and #lines > most then
       self:add(pad .. text.cut(line .. " ", self.width - #pad - 1):gsub("%s*$", "") .. "…")

@@ -5,12 +5,29 @@ local text = require("erlua.text")
 
 local M = {}
 
-local COLUMNS = { { title = "ideas by", flex = true }, { title = "made by", flex = true }, { title = "ideas", side = "left" },
-  { title = "submitted", side = "left" }, { title = "applied", side = "left" }, { title = "completed", side = "left" },
-  { title = "scored", side = "left" }, { title = "mean", side = "left" }, { title = "best", side = "left" } }
+local WIDE = 120               -- columns of a terminal where models have their providers' names
+
+local COLUMNS = { { title = "ideas by", flex = true, least = 16 }, { title = "made by", flex = true, least = 16 },
+  { title = "ideas", side = "left" }, { title = "submitted", side = "left", drop = 1 }, { title = "applied", side = "left" },
+  { title = "completed", side = "left", drop = 2 }, { title = "scored", side = "left" }, { title = "mean", side = "left", drop = 3 },
+  { title = "best", side = "left" } }
 
 -- A model without the address of its server.
 local function short(spec) return spec and (spec:match("^(.-)@https?://") or spec) or "-" end
+
+-- Its name alone, for a terminal where both names would not fit.
+local function name_of(spec) return (short(spec):gsub("^[%w_]+:", "")) end
+
+local function tells_apart(models, name)
+  local seen = {}
+  for _, m in ipairs(models) do
+    for _, spec in ipairs { m.model or "-", m.implementer } do
+      if seen[name(spec)] and seen[name(spec)] ~= short(spec) then return false end
+      seen[name(spec)] = short(spec)
+    end
+  end
+  return true
+end
 
 local function share(n, of) return of > 0 and string.format("%.0f %%", 100 * n / of) or "-" end
 
@@ -19,7 +36,7 @@ local function share(n, of) return of > 0 and string.format("%.0f %%", 100 * n /
 ---@param models table[]  of the report's data
 function M.rates(page, models)
   page:title("Models")
-  local rows = {}
+  local rows, short = {}, page.cut and page.cut < WIDE and tells_apart(models, name_of) and name_of or short
   for i, m in ipairs(models) do
     rows[i] = { short(m.model), short(m.implementer), tostring(m.n), share(m.submitted, m.n), share(m.applied, m.n),
       share(m.completed, m.n), share(m.scored, m.n), text.number(m.mean), text.number(m.best) }

@@ -48,7 +48,8 @@ function M.begin(study, limits)
   load_time(self)
   local opt, waits = study.opt, core.state() ~= "off"
   require("erlua.llm.gate").configure { concurrency = opt.concurrency, rpm = opt.rpm, tpm = opt.tpm,
-    patience = waits and units.seconds(opt.patience or "6h") or nil }
+    patience = waits and units.seconds(opt.patience or "6h") or nil,
+    time_left = waits and limits.wall and function() return self:time_left() end or nil }
   require("erlua.llm.room").begin(ledger, waits)
   ledger.before_call = function() self:tick() end
   self:allow()
@@ -87,6 +88,16 @@ function Spending:tick()
   self.noted = now
   self.store:write("events", { id = self.run, time = host.time(), kind = "ran",
     text = string.format("%.3f", now - self.began) })
+end
+
+---Seconds until --budget wall=… is over, by which the study stops: calls that wait for a model are
+---not to hold it any longer.
+---@return number
+function Spending:time_left()
+  self:tick()
+  local left = self.budget.limits.wall - self.budget.used.wall
+  if left <= 0 then stop.study(self.budget:spent_message("wall")) end
+  return left
 end
 
 ---A job has ended; one of an earlier engine that was counted already is not counted again.

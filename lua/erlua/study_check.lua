@@ -8,15 +8,16 @@ local units = require("erlua.units")
 
 local M = {}
 
-local ROLES = { "ideator", "model", "implementer", "fallback" }
+-- The options that name models; `models` is one that a script may declare for more of them.
+M.ROLES = { "ideator", "model", "implementer", "fallback", "models" }
 
 -- The user's table of prices may be wrong, too.
 local function check_price(model, needed)
-  local ok, price = pcall(require("erlua.llm.prices").of, model)
+  local prices = require("erlua.llm.prices")
+  local ok, price = pcall(prices.of, model)
   if not ok then return nil, tostring(price) end
   if price or not needed then return true end
-  return nil, "--budget: nobody knows what " .. model.spec .. " costs, so money cannot be counted. Write its price into "
-    .. "~/.config/erlua/prices.lua (docs/models.md says how), or limit tokens=… or calls=… instead"
+  return nil, prices.unknown(model)
 end
 
 local function check_key(model)
@@ -47,6 +48,37 @@ local function check_thinking(v)
   return nil, "--thinking is a number of tokens, or one of low, medium, high, xhigh, max, off; not " .. v
 end
 
+-- What a role cannot be, whatever its models are.
+local function check_role(role, list)
+  local builtin = false
+  for _, m in ipairs(list) do builtin = builtin or m.spec:find("^builtin:") ~= nil end
+  if role == "implementer" and builtin then
+    return nil, "--implementer builtin:mutate: it makes the changes of its own ideas alone; name a model that can be asked"
+  end
+  if role == "fallback" and (builtin or #list > 1 or list[1].weight ~= 1) then
+    return nil, "--fallback is one model that can be asked, such as openai:MODEL, without a weight"
+  end
+  return true
+end
+
+-- Which options of a study name models that will be asked.
+local function is_used(opt, role)
+  if role == "model" and opt.ideator and opt.implementer then return false end
+  if role == "models" and opt.models == "" then return false end
+  return type(opt[role]) == "string"
+end
+
+local function check_models(opt, role, limits)
+  local list, message = ensemble.parse(opt[role])
+  if not list then return nil, "--" .. role .. " " .. message end
+  local ok
+  ok, message = check_role(role, list)
+  for _, m in ipairs(list) do
+    if ok then ok, message = M.model(m.spec, "--" .. role, limits) end
+  end
+  return ok, message
+end
+
 ---@param opt table  the study's options
 ---@return table|nil limits  of its budget
 ---@return string? message
@@ -58,17 +90,9 @@ function M.options(opt)
   local ok
   ok, message = check_thinking(opt.thinking)
   if not ok then return nil, message end
-  for _, role in ipairs(ROLES) do
-    local list, unused = {}, role == "model" and opt.ideator and opt.implementer
-    if opt[role] and not unused then list, message = ensemble.parse(opt[role]) end
-    if not list then return nil, "--" .. role .. " " .. message end
-    for _, m in ipairs(list) do
-      if role == "implementer" and m.spec:find("^builtin:") then
-        return nil, "--implementer " .. m.spec .. ": it makes the changes of its own ideas alone; name a model that can be asked"
-      end
-      ok, message = M.model(m.spec, "--" .. role, limits)
-      if not ok then return nil, message end
-    end
+  for _, role in ipairs(M.ROLES) do
+    if is_used(opt, role) then ok, message = check_models(opt, role, limits) end
+    if not ok then return nil, message end
   end
   return limits
 end

@@ -32,11 +32,17 @@ local function ending(page, t)
   if known(t.reward) then page:pair("reward", text.number(t.reward, 8)) end
 end
 
+local function lines_of(s)
+  local out = {}
+  for line in s:gmatch("%S[^\n]*") do out[#out + 1] = line end
+  return #out > 0 and out or { "" }
+end
+
 local function head(page, t)
   page:title("Trial " .. t.id .. ", epoch " .. t.epoch)
   ending(page, t)
   if #t.parents > 0 then page:pair("parents", table.concat(t.parents, ", ")) end
-  page:pair("idea", known(t.idea) or "-")
+  page:pair("idea", lines_of(known(t.idea) or "-"))
   page:pair("from", (known(t.model) or "-") .. ", " .. (known(t.prompt) or "-"))
   if known(t.implementer) then page:pair("made by", t.implementer) end
   if t.calls > 0 then

@@ -38,8 +38,13 @@ static size_t pick(input *in, size_t n) { return (size_t)er_rng_below(&in->rng, 
 /* ---- typical ---- */
 
 static void code_line(input *in, er_buf *out, size_t i) {
-  static const char *const lines[] = {"  local rate_%zu = step(%zu) * decay\n", "  if loss_%zu > limit then stop(%zu) end\n", "  x[%zu] = y[%zu] + z\n",
-                                      "  -- layer %zu of %zu\n", "  return value_%zu, %zu\n", "end\n", "\n"};
+  static const char *const lines[] = {"  local rate_%zu = step(%zu) * decay\n",
+                                      "  if loss_%zu > limit then stop(%zu) end\n",
+                                      "  x[%zu] = y[%zu] + z\n",
+                                      "  -- layer %zu of %zu\n",
+                                      "  return value_%zu, %zu\n",
+                                      "end\n",
+                                      "\n"};
   er_buf_fmt(out, lines[pick(in, 7)], i, i * 7 % 100);
 }
 
@@ -49,7 +54,6 @@ static void four_hundred(input *in) {
     else code_line(in, &in->text, i);
 }
 
-/* Calls fn with the beginnings of the lines `at` to `at` + 7. */
 static const char *line_at(const er_buf *b, size_t at) {
   const char *p = b->ptr;
   while (at-- > 0) p = memchr(p, '\n', (size_t)(b->ptr + b->len - p)) + 1;
@@ -86,7 +90,7 @@ static void diff_of(input *in, const char *head, const char *sign, size_t step, 
     quote(&in->reply, &in->text, at, 3, sign);
     er_buf_fmt(&in->reply, "-%s", prefix);
     quote(&in->reply, &in->text, at + 3, 1, "");
-    er_buf_str(&in->reply, "+  new_line()\n");
+    er_buf_fmt(&in->reply, "+%s  new_line()\n", prefix);
     quote(&in->reply, &in->text, at + 4, 3, sign);
   }
   er_buf_str(&in->reply, "```\n");
@@ -94,14 +98,18 @@ static void diff_of(input *in, const char *head, const char *sign, size_t step, 
 
 static void three_hunks(input *in) { four_hundred(in), diff_of(in, "@@ -%zu,7 +1,7 @@\n", " ", 140, ""); }
 static void three_bare_hunks(input *in) { four_hundred(in), diff_of(in, "@@\n", " ", 140, ""); }
-static void three_deeper_hunks(input *in) { four_hundred(in), diff_of(in, "@@ -9%zu,1 +1,1 @@\n", "     ", 140, "    "); }
+static void three_deeper_hunks(input *in) {
+  four_hundred(in), diff_of(in, "@@ -9%zu,1 +1,1 @@\n", "     ", 140, "    ");
+}
 
 static void three_typos(input *in) {
   three_bare_hunks(in);
   for (char *p = in->reply.ptr; (p = strstr(p, "function")) != NULL; p += 8) p[1] = 'v';
 }
 
-static void three_lost(input *in) { four_hundred(in), diff_of(in, "@@ -%zu,7 +1,7 @@\n", " ", 140, "zzz not in the file "); }
+static void three_lost(input *in) {
+  four_hundred(in), diff_of(in, "@@ -%zu,7 +1,7 @@\n", " ", 140, "zzz not in the file ");
+}
 
 static void whole_file(input *in) {
   four_hundred(in);
@@ -164,7 +172,20 @@ static void many_blocks(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
   er_buf_str(&in->reply, "a.lua\n");
   for (size_t i = 0; i < 4000; i++)
-    er_buf_fmt(&in->reply, "<<<<<<< SEARCH\nlocal value_%zu = %zu\n=======\nlocal other = %zu\n>>>>>>> REPLACE\n", i * 7, i * 7 * 2654435761u % 1000003, i);
+    er_buf_fmt(&in->reply, "<<<<<<< SEARCH\nlocal value_%zu = %zu\n=======\nlocal other = %zu\n>>>>>>> REPLACE\n",
+               i * 7, i * 7 * 2654435761u % 1000003, i);
+}
+
+/* Each block replaces lines by as many others: the shortest edit script is as long as can be. */
+static void unlike_blocks(input *in) {
+  unique_text(in, "%zu %zu\n");
+  for (size_t n = 0; in->reply.len < MEGABYTE; n++) {
+    er_buf_str(&in->reply, "a.lua\n<<<<<<< SEARCH\n");
+    for (size_t i = n * 600; i < n * 600 + 600; i++) er_buf_fmt(&in->reply, "%zu %zu\n", i, i * 2654435761u % 1000003);
+    er_buf_str(&in->reply, "=======\n");
+    for (size_t i = 0; i < 600; i++) er_buf_fmt(&in->reply, "n%zu\n", n * 600 + i);
+    er_buf_str(&in->reply, ">>>>>>> REPLACE\n");
+  }
 }
 
 static void many_typos(input *in) {
@@ -174,24 +195,29 @@ static void many_typos(input *in) {
 
 static void many_lost_hunks(input *in) {
   unique_text(in, "local value_%zu = compute(%zu, previous)\n");
-  hunks_of(in, "@@ -%zu,3 +1,3 @@\n local one_%zu = compute(previous)\n-local two = compute(previous)\n+x\n local three = compute(previous)\n");
+  hunks_of(in, "@@ -%zu,3 +1,3 @@\n local one_%zu = compute(previous)\n-local two = compute(previous)\n+x\n local "
+               "three = compute(previous)\n");
 }
 
 static void near_matches(input *in) {
   unique_text(in, "    result[%zu] = normalise(input[%zu], scale, offset)\n");
   er_buf_str(&in->reply, "a.lua\n<<<<<<< SEARCH\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i++) er_buf_fmt(&in->reply, "    reslt[%zu] = normalise(input[%zu], scale, ofset)\n", i + 1, i);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i++)
+    er_buf_fmt(&in->reply, "    reslt[%zu] = normalise(input[%zu], scale, ofset)\n", i + 1, i);
   er_buf_str(&in->reply, "=======\nx\n>>>>>>> REPLACE\n");
 }
 
 static void near_matches_short(input *in) {
   unique_text(in, "    result[%zu] = normalise(input[%zu], scale, offset)\n");
-  blocks_of(in, "<<<<<<< SEARCH\n    reslt[%zu] = normalise(input[%zu], scale, ofset)\n    return\n=======\nx\n>>>>>>> REPLACE\n");
+  blocks_of(in, "<<<<<<< SEARCH\n    reslt[%zu] = normalise(input[%zu], scale, ofset)\n    return\n=======\nx\n>>>>>>> "
+                "REPLACE\n");
 }
 
 static void same_words(input *in) {
-  repeat(&in->text, MEGABYTE, (const char *const[]){"    self.count = self.count + 1\n", "    self.total = self.total + 1\n"}, 2);
-  blocks_of(in, "<<<<<<< SEARCH\n    self.cuont = self.count + 1\n    self.total = self.totl + %zu\n=======\nx\n>>>>>>> REPLACE\n");
+  repeat(&in->text, MEGABYTE,
+         (const char *const[]){"    self.count = self.count + 1\n", "    self.total = self.total + 1\n"}, 2);
+  blocks_of(in, "<<<<<<< SEARCH\n    self.cuont = self.count + 1\n    self.total = self.totl + "
+                "%zu\n=======\nx\n>>>>>>> REPLACE\n");
 }
 
 static void dividers(input *in) {
@@ -233,9 +259,11 @@ static void long_similar_lines(input *in) {
 static void elisions(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
   er_buf_str(&in->reply, "a.lua\n<<<<<<< SEARCH\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE / 2; i += 2) er_buf_fmt(&in->reply, "local value_%zu = %zu\n...\n", i, i * 2654435761u % 1000003);
+  for (size_t i = 0; in->reply.len < MEGABYTE / 2; i += 2)
+    er_buf_fmt(&in->reply, "local value_%zu = %zu\n...\n", i, i * 2654435761u % 1000003);
   er_buf_str(&in->reply, "=======\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i += 2) er_buf_fmt(&in->reply, "local value_%zu = %zu\n...\n", i, i * 2654435761u % 1000003);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i += 2)
+    er_buf_fmt(&in->reply, "local value_%zu = %zu\n...\n", i, i * 2654435761u % 1000003);
   er_buf_str(&in->reply, "x\n>>>>>>> REPLACE\n");
 }
 
@@ -252,12 +280,14 @@ static void blank_lines(input *in) {
 static void numbered_lines(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
   er_buf_str(&in->reply, "a.lua\n<<<<<<< SEARCH\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i++) er_buf_fmt(&in->reply, "%zu: local value_%zu = %zu\n", i + 1, i, i * 2654435761u % 1000003);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i++)
+    er_buf_fmt(&in->reply, "%zu: local value_%zu = %zu\n", i + 1, i, i * 2654435761u % 1000003);
   er_buf_str(&in->reply, "=======\n1: x\n>>>>>>> REPLACE\n");
 }
 
 static void indented_lines(input *in) {
-  for (size_t i = 0; in->text.len < MEGABYTE; i++) er_buf_fmt(&in->text, "%*sif x_%zu then\n", (int)(i % 60), "", i % 50);
+  for (size_t i = 0; in->text.len < MEGABYTE; i++)
+    er_buf_fmt(&in->text, "%*sif x_%zu then\n", (int)(i % 60), "", i % 50);
   hunks_of(in, "@@\n   if x_1 then\n   if x_2 then\n-  if x_%zu then\n+y\n   if x_4 then\n");
 }
 
@@ -275,25 +305,31 @@ static void anchors(input *in) {
 
 static void heads(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
-  repeat(&in->reply, MEGABYTE, (const char *const[]){"diff --git a/a.lua b/a.lua\n", "--- a/a.lua\n", "+++ b/a.lua\n", "@@\n", "-x\n", "+y\n"}, 6);
+  repeat(
+      &in->reply, MEGABYTE,
+      (const char *const[]){"diff --git a/a.lua b/a.lua\n", "--- a/a.lua\n", "+++ b/a.lua\n", "@@\n", "-x\n", "+y\n"},
+      6);
 }
 
 static void out_of_order(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
   er_buf_str(&in->reply, "--- a/a.lua\n+++ b/a.lua\n");
-  for (size_t i = 16000; in->reply.len < MEGABYTE && i > 2; i -= 2) er_buf_fmt(&in->reply, "@@\n-local value_%zu = %zu\n+y\n", i, i * 2654435761u % 1000003);
+  for (size_t i = 16000; in->reply.len < MEGABYTE && i > 2; i -= 2)
+    er_buf_fmt(&in->reply, "@@\n-local value_%zu = %zu\n+y\n", i, i * 2654435761u % 1000003);
 }
 
 static void change_groups(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
   er_buf_str(&in->reply, "--- a/a.lua\n+++ b/a.lua\n@@\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i += 3) er_buf_fmt(&in->reply, " local value_%zu = %zu\n-x\n+y\n", i, i * 2654435761u % 1000003);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i += 3)
+    er_buf_fmt(&in->reply, " local value_%zu = %zu\n-x\n+y\n", i, i * 2654435761u % 1000003);
 }
 
 static void whole_other(input *in) {
   unique_text(in, "left %zu %zu\n");
   er_buf_str(&in->reply, "a.lua\n```\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i++) er_buf_fmt(&in->reply, i % 3 ? "right %zu %zu\n" : "left %zu %zu\n", i * 2, i * 2 * 2654435761u % 1000003);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i++)
+    er_buf_fmt(&in->reply, i % 3 ? "right %zu %zu\n" : "left %zu %zu\n", i * 2, i * 2 * 2654435761u % 1000003);
   er_buf_str(&in->reply, "```\n");
 }
 
@@ -317,25 +353,57 @@ static void many_files(input *in) {
 
 static void many_paths(input *in) {
   unique_text(in, "local value_%zu = %zu\n");
-  for (size_t i = 0; in->reply.len < MEGABYTE; i++) er_buf_fmt(&in->reply, "### `dir/file_%zu.lua`\nSee dir/x.lua and %zu\n", i, i);
+  for (size_t i = 0; in->reply.len < MEGABYTE; i++)
+    er_buf_fmt(&in->reply, "### `dir/file_%zu.lua`\nSee dir/x.lua and %zu\n", i, i);
 }
 
 static void new_files(input *in) {
   for (size_t i = 0; in->reply.len < MEGABYTE; i++) er_buf_fmt(&in->reply, "```lua d/new_%zu.lua\nx = %zu\n```\n", i, i);
 }
 
-static const struct { const char *name; void (*make)(input *in); } cases[] = {
-    {"three search/replace blocks", three_searches}, {"three hunks", three_hunks}, {"three bare hunks", three_bare_hunks},
-    {"three hunks, four deeper", three_deeper_hunks}, {"three hunks with typos", three_typos}, {"a whole file", whole_file},
+static const struct {
+  const char *name;
+  void (*make)(input *in);
+} cases[] = {
+    {"three search/replace blocks", three_searches},
+    {"three hunks", three_hunks},
+    {"three bare hunks", three_bare_hunks},
+    {"three hunks, four deeper", three_deeper_hunks},
+    {"three hunks with typos", three_typos},
+    {"a whole file", whole_file},
     {"three hunks that are not there", three_lost},
-    {"equal lines", equal_lines}, {"equal lines, numbered", equal_lines_numbered}, {"equal lines, one hunk", equal_lines_one_hunk},
-    {"alternating lines", alternating_lines}, {"period of seven", period_of_seven}, {"many blocks", many_blocks}, {"many typos", many_typos},
-    {"many lost hunks", many_lost_hunks}, {"near matches", near_matches}, {"near matches, short", near_matches_short}, {"same words", same_words},
-    {"dividers", dividers}, {"open blocks", open_blocks}, {"fences", fences}, {"one long line", long_lines}, {"long similar lines", long_similar_lines},
-    {"elisions", elisions}, {"elisions, equal lines", elisions_equal}, {"blank lines", blank_lines}, {"numbered lines", numbered_lines},
-    {"indented lines", indented_lines}, {"HTML escapes", escapes}, {"anchors", anchors}, {"heads", heads}, {"out of order", out_of_order},
-    {"change groups", change_groups}, {"another whole file", whole_other}, {"a shuffled whole file", whole_shuffled}, {"many files", many_files},
-    {"many paths", many_paths}, {"new files", new_files},
+    {"equal lines", equal_lines},
+    {"equal lines, numbered", equal_lines_numbered},
+    {"equal lines, one hunk", equal_lines_one_hunk},
+    {"alternating lines", alternating_lines},
+    {"period of seven", period_of_seven},
+    {"many blocks", many_blocks},
+    {"blocks of unlike lines", unlike_blocks},
+    {"many typos", many_typos},
+    {"many lost hunks", many_lost_hunks},
+    {"near matches", near_matches},
+    {"near matches, short", near_matches_short},
+    {"same words", same_words},
+    {"dividers", dividers},
+    {"open blocks", open_blocks},
+    {"fences", fences},
+    {"one long line", long_lines},
+    {"long similar lines", long_similar_lines},
+    {"elisions", elisions},
+    {"elisions, equal lines", elisions_equal},
+    {"blank lines", blank_lines},
+    {"numbered lines", numbered_lines},
+    {"indented lines", indented_lines},
+    {"HTML escapes", escapes},
+    {"anchors", anchors},
+    {"heads", heads},
+    {"out of order", out_of_order},
+    {"change groups", change_groups},
+    {"another whole file", whole_other},
+    {"a shuffled whole file", whole_shuffled},
+    {"many files", many_files},
+    {"many paths", many_paths},
+    {"new files", new_files},
 };
 
 /* ---- measuring ---- */
@@ -365,17 +433,26 @@ static long peak_kb(void) {
   return u.ru_maxrss;
 }
 
-static double apply_time(const input *in, char *outcome, size_t size) {
-  double best = 1e9, spent = 0;
-  for (int i = 0; i < 2000 && (i < 3 || spent < 0.3); i++) {
+/* Seconds of one of `n` applications in a row. */
+static double apply_times(const input *in, size_t n, char *outcome, size_t size) {
+  double a = now();
+  for (size_t i = 0; i < n; i++) {
     er_patch_result r;
-    double a = now();
     er_patch_apply(in->files, in->n_files, &rules, in->reply.ptr, in->reply.len, &r);
-    double t = now() - a;
     snprintf(outcome, size, "%s", r.applied ? "applied" : r.code);
     er_patch_result_free(&r);
-    if (t < best) best = t;
-    spent += t;
+  }
+  return (now() - a) / (double)n;
+}
+
+/* The clock is coarse beside a typical reply: many of those at a time. */
+static double apply_time(const input *in, char *outcome, size_t size) {
+  double best = apply_times(in, 1, outcome, size), spent = 0;
+  size_t n = best < 1e-3 ? 200 : 1;
+  for (int i = 0; i < 50 && (i < 5 || spent < 0.3); i++) {
+    double t = apply_times(in, n, outcome, size);
+    if (t < best || i == 0) best = t;
+    spent += t * (double)n;
   }
   return best;
 }
@@ -395,14 +472,15 @@ _Noreturn static void measure(size_t which) {
   char outcome[32];
   er_rng_seed(&in->rng, 1, cases[which].name);
   cases[which].make(in);
-  if (in->n_files == 0 && in->text.len > 0) in->files[in->n_files++] = (er_patch_file){"a.lua", in->text.ptr, in->text.len};
+  if (in->n_files == 0 && in->text.len > 0)
+    in->files[in->n_files++] = (er_patch_file){"a.lua", in->text.ptr, in->text.len};
   double hash = hash_time(in);
   long before = peak_kb();
   double apply = apply_time(in, outcome, sizeof outcome);
   long after = peak_kb();
   double diff = diff_time(in);
-  printf("| %-30s | %9.3f ms | %6.1f x | %5.1f MB | %8.3f ms | %s |\n", cases[which].name, apply * 1e3, apply / hash, (double)(after - before) / 1024, diff * 1e3,
-         outcome);
+  printf("| %-30s | %9.3f ms | %6.1f x | %5.1f MB | %8.3f ms | %s |\n", cases[which].name, apply * 1e3, apply / hash,
+         (double)(after - before) / 1024, diff * 1e3, outcome);
   fflush(stdout);
   exit(0);
 }

@@ -112,6 +112,9 @@ t.test("only when asked, models are asked: one tiny call each, and the key is no
   t.eq(r.code, 0)
   t.match(r.out, "none was asked: no key is set")
   t.eq(doctor({ "--model", good }).code, 2)
+  local named = doctor { "--online", good }
+  t.eq(named.code, 2)
+  t.match(named.err, "is a model, not a study: write %-%-online %-%-model openai:")
 end)
 
 t.test("wrong usage is exit 2, a study that is not there exit 1, --help the usage", function()

@@ -171,4 +171,9 @@ t.test("forty columns and a dumb terminal work", function()
   terminal(80, { "expect:> ", [[send:1+1\r]], [[expect:2\r\n> ]], [[send:\x04]], "end:" }, { env = { PTY_TERM = "dumb" } })
 end)
 
+t.test("help breaks its lines between words where the terminal is narrow", function()
+  terminal(50, { "expect:> ", [[send:help(erlua.patch.apply)\r]], [[expect:Finds the change in a model's reply and applies\r\n  it to files, all of it or nothing\.\r\n]],
+    [[expect:\r\n> ]], [[send:\x04]], "end:" })
+end)
+
 return t

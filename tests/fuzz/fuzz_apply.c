@@ -33,8 +33,9 @@ static bool may_change(const char *path) {
 /* ---- a refusal ---- */
 
 static void check_refusal(const er_patch_result *r) {
-  static const char *const codes[] = {"no_change_found", "no_op", "frozen", "outside_region", "region_marker", "bad_path", "not_found", "ambiguous",
-                                      "missing_file", "exists", "binary", "too_large", "truncated", "overlap", "malformed"};
+  static const char *const codes[] = {"no_change_found", "no_op",     "frozen",    "outside_region", "region_marker",
+                                      "bad_path",        "not_found", "ambiguous", "missing_file",   "exists",
+                                      "binary",          "too_large", "truncated", "overlap",        "malformed"};
   bool known = false;
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) known = known || strcmp(r->code, codes[i]) == 0;
   assert(known);
@@ -72,14 +73,17 @@ static void check_change(const fuzz_input *in, const er_patch_change *c, bool re
   const er_patch_file *f = find(in->files, in->n_files, c->path);
   assert(er_path_inside(c->path) && may_change(c->path));
   assert((c->kind == ER_CHANGE_CREATE) == (f == NULL));
-  if (c->kind == ER_CHANGE_MODIFY) assert(c->after.len != f->len || memcmp(er_buf_cstr(&c->after), f->bytes, f->len) != 0);
+  if (c->kind == ER_CHANGE_MODIFY)
+    assert(c->after.len != f->len || memcmp(er_buf_cstr(&c->after), f->bytes, f->len) != 0);
   assert(c->after.len == 0 || memchr(c->after.ptr, '\0', c->after.len) == NULL);
   if (!region) return;
   assert(c->kind == ER_CHANGE_MODIFY);
   check_region(f, &c->after);
 }
 
-static int by_path(const void *a, const void *b) { return strcmp(((const er_patch_file *)a)->path, ((const er_patch_file *)b)->path); }
+static int by_path(const void *a, const void *b) {
+  return strcmp(((const er_patch_file *)a)->path, ((const er_patch_file *)b)->path);
+}
 
 /* The tree with the changes made, sorted; room for all of both. */
 static size_t tree_after(const fuzz_input *in, const er_patch_result *r, er_patch_file *out) {
@@ -90,7 +94,8 @@ static size_t tree_after(const fuzz_input *in, const er_patch_result *r, er_patc
     if (!changed) out[n++] = in->files[i];
   }
   for (size_t k = 0; k < r->n_changes; k++)
-    if (r->changes[k].kind != ER_CHANGE_DELETE) out[n++] = (er_patch_file){r->changes[k].path, er_buf_cstr(&r->changes[k].after), r->changes[k].after.len};
+    if (r->changes[k].kind != ER_CHANGE_DELETE)
+      out[n++] = (er_patch_file){r->changes[k].path, er_buf_cstr(&r->changes[k].after), r->changes[k].after.len};
   qsort(out, n, sizeof *out, by_path);
   return n;
 }
@@ -122,7 +127,8 @@ static void check_applied(const fuzz_input *in, const er_patch_result *r, bool r
     if (i > 0) assert(strcmp(r->changes[i - 1].path, r->changes[i].path) < 0);
     check_change(in, &r->changes[i], region);
   }
-  for (size_t i = 0; i < r->n_blocks; i++) assert(r->blocks[i].similarity >= 0 && r->blocks[i].similarity <= 1 && r->blocks[i].rung != NULL);
+  for (size_t i = 0; i < r->n_blocks; i++)
+    assert(r->blocks[i].similarity >= 0 && r->blocks[i].similarity <= 1 && r->blocks[i].rung != NULL);
   check_diff(in, r);
 }
 
@@ -134,7 +140,8 @@ static bool plain_markers(const fuzz_input *in) {
     bool plain = true;
     er_lines_split(&t, in->files[i].bytes, in->files[i].len);
     for (size_t k = 0; k < t.n; k++)
-      if (memmem(t.v[k].s, t.v[k].n, REGION, sizeof REGION - 1) != NULL) plain = plain && (er_line_is(&t.v[k], forms[0]) || er_line_is(&t.v[k], forms[1]));
+      if (memmem(t.v[k].s, t.v[k].n, REGION, sizeof REGION - 1) != NULL)
+        plain = plain && (er_line_is(&t.v[k], forms[0]) || er_line_is(&t.v[k], forms[1]));
     er_lines_free(&t);
     if (!plain) return false;
   }

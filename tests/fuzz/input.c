@@ -6,7 +6,7 @@
 
 static const char divider[] = "\n%%%%\n";
 static const char *const names[FUZZ_FILES] = {"a.lua", "c.txt", "frozen.lua", "lib/b.py"};     /* sorted */
-static const size_t order[FUZZ_FILES] = {0, 3, 1, 2};                                          /* as they come in the input */
+static const size_t order[FUZZ_FILES] = {0, 3, 1, 2}; /* as they come in the input */
 
 void fuzz_read(fuzz_input *in, const uint8_t *data, size_t size) {
   const char *p = (const char *)data, *end = p + size, *texts[FUZZ_FILES] = {NULL};

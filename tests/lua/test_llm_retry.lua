@@ -132,6 +132,25 @@ t.test("of several samples of a refused prompt only those are sent that were on 
   t.eq(#s.requests(), sent)
 end)
 
+t.test("a first sample that refuses word by word lets none of the others go", function()
+  gates.configure {}
+  rooms.begin(ledgers.new(), false)
+  local s = fake.start(t, [[
+    return function(req, res)
+      res:head(200, { ["Content-Type"] = "text/event-stream" })
+      for _, word in ipairs { "I ", "would ", "rather ", "not" } do
+        res:write('data: {"choices":[{"index":0,"delta":{"refusal":"' .. word .. '"},"finish_reason":null}]}\n\n')
+        res:sleep(0.02)
+      end
+      res:write('data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+    end
+  ]])
+  for _, reply, message, code in erlua.llm("openai:m@" .. s.url):samples("how to?", 5) do
+    t.eq({ reply, message, code }, { nil, "I would rather not", "refusal" })
+  end
+  t.eq(#s.requests(), 1)
+end)
+
 t.test("a fallback takes over what was refused, and nothing else", function()
   local s = server()
   local llm = s.model("refuse", { with = { fallback = "anthropic:ok@" .. s.url } })
@@ -159,6 +178,20 @@ t.test("a reply that was cut is asked for once more with twice the room", functi
     t.match(message, "max_tokens = 200")
     t.eq(#s.requests() - before, 4)
   end)
+end)
+
+t.test("a reply that was cut because the context was full says so", function()
+  gates.configure {}
+  rooms.begin(ledgers.new(), false)
+  local s = fake.start(t, [[
+    local openai = require("openai")
+    return function(req, res)
+      openai.answer(req, res, { text = "half", finish = "length", usage = { prompt_tokens = 995, completion_tokens = 5, total_tokens = 1000 } })
+    end
+  ]])
+  local reply, message, code = erlua.llm("openai:m@" .. s.url):chat("hello")
+  t.eq({ reply, code, #s.requests() }, { nil, "truncated", 2 })
+  t.match(message, "cut at 5 tokens.*context was full")
 end)
 
 t.test("what both requests of a cut reply took is paid for", function()

@@ -56,7 +56,8 @@ t.test("what is wrong with a specification is said, with the nearest name", func
     ["grok:x"] = "there is no provider 'grok'; use anthropic:MODEL", ["openai:"] = "names no model",
       ["openai:@http://h/v1"] = "names no model",
     ["builtin:evolve"] = "builtin:mutate", ["openai:m@http://u:secret@h/v1"] = "holds a user or a password",
-      ["openai:m@http://h:99999/v1"] = "port",
+      ["openai:m@http://h:99999/v1"] = "port", ["openai:m@http://h/v1?api-version=1&api-key=secret"] = "holds 'api%-key=…'",
+      ["openai:m#key_env=sk-secret"] = "what is given is no such name",
     ["openai:m@http:///v1"] = "names no host", ["openai:m@ftp://h/v1"] = "starts with http",
       ["openai:m@http://h h/v1"] = "space",
     ["openai:m#key_env=A-B"] = "no such name", ["openai:m#key=x"] = "is not understood", ["openai:m\nx"] = "plain text",
@@ -69,6 +70,7 @@ t.test("what is wrong with a specification is said, with the nearest name", func
   end
   local _, message = spec.parse("openai:m", { base_url = "localhost:8000" })
   t.match(message, "starts with http")
+  t.eq(assert(spec.parse("openai:m@https://h/v1?api-version=2026-01-01")).host, "h")
   t.match(select(2, spec.parse(nil)), "not by a nil")
 end)
 

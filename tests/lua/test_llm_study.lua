@@ -308,6 +308,16 @@ t.test("a model that rejects one call after the other stops the study before it 
   t.ok(#s.server.requests() < 100, #s.server.requests() .. " requests")
 end)
 
+t.test("a prompt that is rejected ends its own question, however many samples it has, and not the study", function()
+  for _, fault in ipairs { "context", "400" } do
+    local s = setup()
+    local r = s.run(fault, { "--prompts", "3", "--samples-of", "10", "--concurrency", "1" })
+    t.eq({ r.code, #sorted(r.stdout) }, { 0, 30 }, r.stderr)
+    t.eq(#s.server.requests(), fault == "context" and 3 or 30, "what is too long for one sample is not sent for the others")
+    s.replay()
+  end
+end)
+
 t.test("a study most of whose calls are refused pauses and says so", function()
   local s = setup()
   local r = s.run("refuse", { "--prompts", "100", "--concurrency", "1" })
@@ -319,6 +329,18 @@ t.test("a study most of whose calls are refused pauses and says so", function()
   t.eq(r.code, 3)
   t.eq(#s.server.requests(), 20, "ten more, and none of the first again")
   s.replay()
+end)
+
+t.test("refusals that a fallback takes over do not stop the study", function()
+  local s = setup()
+  local fallback = { "--prompts", "30", "--concurrency", "1", "--fallback", "openai:ok@" .. s.url }
+  local r = s.run("refuse", fallback)
+  t.eq({ r.code, #sorted(r.stdout) }, { 0, 30 }, r.stderr)
+  t.eq(s.sql("SELECT state, count(*) FROM calls GROUP BY state"), "ok|30\nrefused|30")
+  s = setup()
+  fallback[6] = "openai:refuse+refuse@" .. s.url
+  r = s.run("refuse", fallback)
+  t.match(r.stderr, "10 of 10 calls were refused", "and those that it refuses, too, count once")
 end)
 
 t.test("a resumed study still knows which prompts were refused", function()
@@ -367,6 +389,23 @@ t.test("a key that a server sends back in its error is nowhere in the study", fu
   t.eq(os.execute("grep -q very-secret " .. t.quote(s.study) .. "/study.db*"), nil)
 end)
 
+t.test("nor is one that stands where the message is cut, or in the reply itself", function()
+  local s = setup([[
+    local openai = require("openai")
+    return function(req, res)
+      local key = req.headers.authorization
+      if req.body:find('"prompt 1"', 1, true) then return openai.answer(req, res, { text = "you sent " .. key }) end
+      res:reply(400, nil, '{"error":{"message":"' .. ("x"):rep(480) .. " " .. key .. '"}}')
+    end
+  ]])
+  local r = s.run("m", { "--prompts", "2", "--llm", "openai:m@" .. s.url .. "#key_env=MY_KEY" }, { MY_KEY = "very-secret-with-25-signs" })
+  t.eq(r.code, 0, r.stderr)
+  t.match(r.stdout, "you sent Bearer %[key%]\n")
+  t.match(r.stdout, "x Bearer %[key%]")
+  t.no_match(r.stdout .. r.stderr, "secret")
+  t.eq(os.execute("grep -q very-sec " .. t.quote(s.study) .. "/study.db*"), nil)
+end)
+
 -- ---- budgets -----------------------------------------------------------------------------------------------
 
 t.test("a budget of calls is held, and the study goes on from there with a larger one", function()
@@ -405,6 +444,19 @@ t.test("a money budget wants a price for every model, before anything is made", 
   t.eq(t.read(s.study .. "/study.db"), nil)
 end)
 
+t.test("nor is a model asked that the script itself has made, until it has a price", function()
+  local s = setup()
+  local prices = t.write(s.dir .. "/prices.lua", "return {}")
+  local r = s.run("ok", { "--budget", "cost=1" }, { ERLUA_PRICES = prices })
+  t.eq(r.code, 3, r.stderr)
+  t.match(r.stderr, "nobody knows what openai:ok@.* costs")
+  t.eq(#s.server.requests(), 0)
+  t.write(prices, 'return { ["openai:*@127.0.0.1:*"] = { input = 1, output = 1 } }')
+  r = s.run("ok", { "--budget", "cost=1" }, { ERLUA_PRICES = prices })
+  t.eq({ r.code, sorted(r.stdout) }, { 0, WORDS }, r.stderr)
+  s.replay()
+end)
+
 t.test("money is counted, shown and held to its budget", function()
   local s = setup()
   local prices = t.write(s.dir .. "/prices.lua", 'return { ["openai:*@127.0.0.1*"] = { input = 1000, output = 10000 } }')
@@ -438,6 +490,15 @@ t.test("a budget of jobs is held with builtin:mutate, too, and the study goes on
   r = run("jobs=1000")
   t.eq(r.code, 0, r.stderr)
   t.eq(engine.run({ "replay", dir .. "/s" }).code, 0)
+end)
+
+t.test("a budget of time also ends a study whose calls wait for a model, or are tried again", function()
+  for steps, times in pairs { ["503"] = TIMES, ["429@0.05"] = "backoff=0.01 probe=60 probe_max=60", ["500"] = "backoff=0.01 probe=60" } do
+    local s = setup()
+    local r = s.run(steps, { "--budget", "wall=0.5s" }, { ERLUA_LLM_TIMES = times })
+    t.eq(r.code, 3, r.stderr)
+    t.match(r.stderr, "the budget is spent: %S+ of 0.5s")
+  end
 end)
 
 t.test("a budget of time ends the study in order", function()

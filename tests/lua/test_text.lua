@@ -2,6 +2,9 @@
 
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
 local text = require("erlua.text")
+local grid = require("erlua.grid")
+local pages = require("erlua.page")
+local models = require("erlua.report_models")
 
 t.test("durations are short and never ambiguous", function()
   local cases = { [0] = "0.0s", [0.44] = "0.4s", [9.94] = "9.9s", [9.96] = "10s", [59.4] = "59s", [59.6] = "1m00s", [185] = "3m05s",
@@ -87,6 +90,50 @@ t.test("counts agree with their nouns", function()
   t.eq(text.count(1, "trial"), "1 trial")
   t.eq(text.count(0, "trial"), "0 trials")
   t.eq(text.count(2, "study", "studies"), "2 studies")
+end)
+
+local function widest(lines)
+  local most = 0
+  for _, line in ipairs(lines) do most = math.max(most, text.width(line)) end
+  return most
+end
+
+t.test("of two columns that stretch neither shrinks to nothing while another may go", function()
+  local columns = { { title = "by", flex = true, least = 8 }, { title = "of", flex = true, least = 8 },
+    { title = "first", drop = 1 }, { title = "second", drop = 2 } }
+  local rows = { { "a-long-name", "another-long-name", "11111", "222222" } }
+  t.eq(grid.lines(columns, rows, 60)[2], "a-long-name  another-long-name  11111  222222")
+  t.eq(grid.lines(columns, rows, 36)[2], "a-long-n…  another-l…  11111  222222")
+  t.eq(grid.lines(columns, rows, 28)[2], "a-long-n…  another-…  222222")
+  for width = 18, 60 do t.ok(widest(grid.lines(columns, rows, width)) <= width, "wider than " .. width) end
+end)
+
+-- The table of a report in a terminal of so many columns; nil: in a file.
+local function rates(columns, list)
+  local page = pages.new()
+  page.width, page.cut = columns or 80, columns
+  models.rates(page, list)
+  return page.lines
+end
+
+t.test("a report on models keeps their names apart in a narrow terminal", function()
+  local function row(model, implementer)
+    return { model = model, implementer = implementer, n = 10, submitted = 10, applied = 9, completed = 8, scored = 7, mean = 1.5, best = 2.5 }
+  end
+  local list = { row("anthropic:claude-opus-5-5", "anthropic:claude-opus-5-5"), row("openai:qwen3@http://h:1/v1", "anthropic:claude-opus-5-5") }
+  t.match(rates(nil, list)[3], "^  anthropic:claude%-opus%-5%-5  anthropic:claude%-opus%-5%-5 .* 100 %%")
+  local narrow = rates(80, list)
+  t.ok(widest(narrow) <= 80)
+  t.match(narrow[3], "^  claude%-opus%-5%-5  claude%-opus%-5%-5 ")
+  t.match(narrow[4], "^  qwen3 +claude%-opus%-5%-5 ")
+  t.match(rates(80, { row("openai:m@http://h:1", "anthropic:m") })[3], "^  openai:m +anthropic:m ")
+end)
+
+t.test("a text of several lines stays so in a page, without its blank ones", function()
+  local page = pages.new()
+  page.width = 20
+  page:paragraph("A title\n\nDescription: what is to be done\n", 2)
+  t.eq(page.lines, { "  A title", "  Description: what", "  is to be done" })
 end)
 
 return t

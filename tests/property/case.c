@@ -74,9 +74,13 @@ bool line_blank(const case_line *l) {
   return true;
 }
 
+bool line_old(const case_line *l) { return l->op == ' ' || l->op == '-'; }
+
 static bool is_change(const case_hunk *h, size_t i) { return i < h->n && (h->v[i].op == '-' || h->v[i].op == '+'); }
 
-bool line_touches(const case_hunk *h, size_t i) { return is_change(h, i) || is_change(h, i + 1) || (i > 0 && is_change(h, i - 1)); }
+bool line_touches(const case_hunk *h, size_t i) {
+  return is_change(h, i) || is_change(h, i + 1) || (i > 0 && is_change(h, i - 1));
+}
 
 size_t hunk_first_change(const case_hunk *h) {
   size_t i = 0;
@@ -88,6 +92,12 @@ size_t hunk_last_change(const case_hunk *h) {
   size_t i = h->n;
   while (i > 0 && !is_change(h, i - 1)) i--;
   return i;
+}
+
+size_t hunk_context(const case_hunk *h, bool front) {
+  size_t first = hunk_first_change(h), last = hunk_last_change(h), solid = 0;
+  for (size_t i = front ? 0 : last; i < (front ? first : h->n); i++) solid += !line_blank(&h->v[i]);
+  return solid;
 }
 
 /* A hash of what is left without white space, 0 for a blank line. */
@@ -326,7 +336,8 @@ static bool add_file(prop_case *c, const text_pairs *texts, bool changed) {
 bool case_build(prop_case *c, uint64_t seed, const text_pairs *texts, case_form form, size_t most_files) {
   *c = (prop_case){.seed = seed, .form = form};
   er_rng_seed(&c->rng, (int64_t)seed, "patches");
-  c->style = (case_style){.fence = form == FORM_UDIFF || form == FORM_PATCH ? FENCE_NONE : FENCE_PLAIN, .group = form == FORM_SEARCH ? GROUP_FILE : GROUP_ALL};
+  c->style = (case_style){.fence = form == FORM_UDIFF || form == FORM_PATCH ? FENCE_NONE : FENCE_PLAIN,
+                          .group = form == FORM_SEARCH ? GROUP_FILE : GROUP_ALL};
   size_t changed = chance(c, 3) ? 1 + pick(c, most_files) : 1, same = pick(c, 3);
   for (size_t i = 0; i < changed; i++)
     if (!add_file(c, texts, true)) return false;

@@ -4,7 +4,7 @@
  *   change.c    the true change, from history or made up
  *   case.c      the tree before and after, its hunks, when a place is plain
  *   reply.c     the reply as text, in each form
- *   corrupt.c   ways to write it badly that keep what it means
+ *   corrupt.c   ways to write it badly that keep what it means (corrupt_lines.c: its lines)
  *   destroy.c   ways that leave something else, or nothing, to be meant
  *
  * Everything is a function of the seed and of the texts.  What a corruption
@@ -50,12 +50,35 @@ typedef struct {
   size_t n_hunks;
 } case_file;
 
-enum { HEAD_GIT, HEAD_PLAIN, HEAD_NO_PREFIX, HEAD_DOT, HEAD_STAMPED, HEAD_PLUS_ONLY, HEAD_MINUS_ONLY, HEAD_NONE, HEAD_INDEX, HEAD_FOLDERS };
+enum {
+  HEAD_GIT,
+  HEAD_PLAIN,
+  HEAD_NO_PREFIX,
+  HEAD_DOT,
+  HEAD_STAMPED,
+  HEAD_PLUS_ONLY,
+  HEAD_MINUS_ONLY,
+  HEAD_NONE,
+  HEAD_INDEX,
+  HEAD_FOLDERS
+};
 enum { NUMBERS_TRUE, NUMBERS_BARE, NUMBERS_DOTS, NUMBERS_WORDS, NUMBERS_NO_COUNTS };
 enum { EOL_AS_FILE, EOL_LF, EOL_CRLF };
 enum { FENCE_NONE, FENCE_PLAIN, FENCE_DIFF, FENCE_PATCH, FENCE_TILDES, FENCE_FOUR, FENCE_LANG };
 enum { GROUP_ALL, GROUP_FILE, GROUP_HUNK };
-enum { PATH_ABOVE, PATH_BOLD, PATH_TICKS, PATH_HEADING, PATH_LABEL, PATH_INFO, PATH_COMMENT, PATH_INSIDE, PATH_SMART, PATH_DOT, PATH_NONE };
+enum {
+  PATH_ABOVE,
+  PATH_BOLD,
+  PATH_TICKS,
+  PATH_HEADING,
+  PATH_LABEL,
+  PATH_INFO,
+  PATH_COMMENT,
+  PATH_INSIDE,
+  PATH_SMART,
+  PATH_DOT,
+  PATH_NONE
+};
 
 /* How the reply is written down. */
 typedef struct {
@@ -93,9 +116,11 @@ void case_note(prop_case *c, const char *name);
 void hunk_insert(case_hunk *h, size_t at, case_line l);
 void hunk_remove(case_hunk *h, size_t at);
 bool line_blank(const case_line *l);
+bool line_old(const case_line *l);                            /* stands in the old text */
 bool line_touches(const case_hunk *h, size_t i);              /* is a change, or stands beside one */
 size_t hunk_first_change(const case_hunk *h);
 size_t hunk_last_change(const case_hunk *h);                  /* one behind it */
+size_t hunk_context(const case_hunk *h, bool front);          /* context lines at an edge that are not blank */
 
 /* At how many places of the file the hunk's old lines could be meant by a
  * reader who overlooks white space and blank lines.  0 if it has none. */
@@ -114,7 +139,7 @@ void change_text(prop_case *c, const text_pair *pair, const er_buf *before, er_b
 /* ---- reply.c ---- */
 void reply_write(prop_case *c);
 
-/* ---- corrupt.c, destroy.c ---- */
+/* ---- corrupt*.c, destroy.c ---- */
 typedef struct {
   const char *name;
   unsigned forms;                /* bits of case_form */

@@ -41,7 +41,8 @@ static size_t find_word(prop_case *c, const er_line *l, const char **word) {
 static void replace_in(prop_case *c, er_line *l, const char *old, size_t n, const char *new) {
   er_buf out = {0};
   for (size_t i = 0; i < l->n;) {
-    bool whole = i + n <= l->n && memcmp(l->s + i, old, n) == 0 && (i == 0 || !is_word(l->s[i - 1])) && (i + n == l->n || !is_word(l->s[i + n]));
+    bool whole = i + n <= l->n && memcmp(l->s + i, old, n) == 0 && (i == 0 || !is_word(l->s[i - 1])) &&
+                 (i + n == l->n || !is_word(l->s[i + n]));
     if (whole) er_buf_str(&out, new), i += n;
     else er_buf_char(&out, l->s[i++]);
   }
@@ -88,13 +89,22 @@ static bool delete_lines(prop_case *c, er_lines *t) {
 }
 
 static bool insert_lines(prop_case *c, er_lines *t) {
-  static const char *const texts[] = {"count = count + 1", "if not ready then return nil end", "-- checked above", "seen[key] = true;",
-                                      "return M.last(list)", "local step = %d", "x = math.max(x, %d)", "log(\"step %d\")", "}", ""};
+  static const char *const texts[] = {"count = count + 1",
+                                      "if not ready then return nil end",
+                                      "-- checked above",
+                                      "seen[key] = true;",
+                                      "return M.last(list)",
+                                      "local step = %d",
+                                      "x = math.max(x, %d)",
+                                      "log(\"step %d\")",
+                                      "}",
+                                      ""};
   size_t at = pick(c, t->n + 1), indent = at > 0 ? er_line_indent(&t->v[at - 1]) : 0;
   for (size_t n = 1 + pick(c, 4); n > 0; n--) {
     char text[256], word[128];
     snprintf(word, sizeof word, texts[pick(c, sizeof texts / sizeof *texts)], (int)pick(c, 100));
-    int len = snprintf(text, sizeof text, "%.*s%s", word[0] != '\0' ? (int)(indent < 64 ? indent : 64) : 0, at > 0 ? t->v[at - 1].s : "", word);
+    int len = snprintf(text, sizeof text, "%.*s%s", word[0] != '\0' ? (int)(indent < 64 ? indent : 64) : 0,
+                       at > 0 ? t->v[at - 1].s : "", word);
     insert_line(t, at++, make_line(c, text, (size_t)len));
   }
   return true;
@@ -206,7 +216,8 @@ void change_text(prop_case *c, const text_pair *pair, const er_buf *before, er_b
   er_lines_split(&a, before->ptr, before->len);
   er_lines_split(&b, pair->after.ptr, pair->after.len);
   er_lines_reserve(&out);
-  bool real = !chance(c, 3) && before->len == pair->before.len && memcmp(before->ptr, pair->before.ptr, before->len) == 0;
+  bool real =
+      !chance(c, 3) && before->len == pair->before.len && memcmp(before->ptr, pair->before.ptr, before->len) == 0;
   if (real) take_spans(c, &a, &b, &out);
   else for (size_t i = 0; i < a.n; i++) er_lines_push(&out, a.v[i]);
   if (!real) make_up(c, &out);

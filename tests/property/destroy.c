@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "case.h"
 
-static bool is_old(const case_line *l) { return l->op == ' ' || l->op == '-'; }
-
 static case_hunk *some_hunk(prop_case *c, case_file **file) {
   case_file *f = &c->files[pick(c, c->n_changed)];
   *file = f;
@@ -61,7 +59,7 @@ static bool inside_old(const case_hunk *h, size_t i) {
   bool before = false, behind = false;
   if (!(i > 0 && h->v[i - 1].op == '-') && !(i + 1 < h->n && h->v[i + 1].op != ' ')) return false;
   for (size_t k = 0; k < h->n; k++)
-    if (is_old(&h->v[k]) && letters(&h->v[k]) >= 3) before = before || k < i, behind = behind || k > i;
+    if (line_old(&h->v[k]) && letters(&h->v[k]) >= 3) before = before || k < i, behind = behind || k > i;
   return before && behind && letters(&h->v[i]) >= 3;
 }
 
@@ -78,8 +76,9 @@ static bool removed_lost(prop_case *c) {
 /* ---- other words ---- */
 
 static bool removed_altered(prop_case *c) {
-  static const char *const others[] = {"local result = compute(previous, options)", "for (int index = 0; index < limit; index++) {",
-                                       "return settings.threshold or default_threshold", "The table below lists all of them."};
+  static const char *const others[] = {
+      "local result = compute(previous, options)", "for (int index = 0; index < limit; index++) {",
+      "return settings.threshold or default_threshold", "The table below lists all of them."};
   const char *other = others[pick(c, sizeof others / sizeof *others)];
   case_file *f;
   case_hunk *h = some_hunk(c, &f);
@@ -118,8 +117,9 @@ static bool foreign(prop_case *c) {
   bool any = false;
   for (size_t i = 0; h != NULL && i < h->n; i++) {
     char line[96];
-    if (!is_old(&h->v[i])) continue;
-    int n = snprintf(line, sizeof line, "  %s_%s(%s, %zu)", words[pick(c, 8)], words[pick(c, 8)], words[pick(c, 8)], pick(c, 900));
+    if (!line_old(&h->v[i])) continue;
+    int n = snprintf(line, sizeof line, "  %s_%s(%s, %zu)", words[pick(c, 8)], words[pick(c, 8)], words[pick(c, 8)],
+                     pick(c, 900));
     h->v[i].s = keep(c, line, (size_t)n);
     h->v[i].n = (size_t)n;
     any = true;
@@ -131,7 +131,8 @@ static bool foreign(prop_case *c) {
 
 /* Two files' hunks under each other's name. */
 static bool swapped(prop_case *c) {
-  if (c->n_changed < 2 || c->numbers_alone || c->files[0].kind != FILE_CHANGED || c->files[1].kind != FILE_CHANGED) return false;
+  if (c->n_changed < 2 || c->numbers_alone || c->files[0].kind != FILE_CHANGED || c->files[1].kind != FILE_CHANGED)
+    return false;
   case_file *a = &c->files[0], *b = &c->files[1], other = *a;
   for (size_t i = 0; i < a->n_hunks; i++)
     if (hunk_plain_places(b, &a->hunks[i]) > 0) return false;
@@ -198,21 +199,29 @@ static size_t last_of(const er_buf *b, const char *needle) {
   return at;
 }
 
-/* The first byte of a reply at which cutting leaves the change incomplete and
- * the rest shows it; `end` is where the last needed line begins. */
+/* Where the line begins that proves the reply to be whole. */
 static size_t cut_end(prop_case *c) {
-  const char *closer = c->form == FORM_SEARCH ? ">>>>>>> REPLACE" : c->form == FORM_PATCH ? "*** End Patch" : "```";
-  if (c->form == FORM_UDIFF || c->form == FORM_WHOLE) return last_of(&c->reply, closer);
-  return last_of(&c->reply, closer);
+  return last_of(&c->reply, c->form == FORM_SEARCH  ? ">>>>>>> REPLACE"
+                            : c->form == FORM_PATCH ? "*** End Patch"
+                                                    : "```");
+}
+
+/* The cut could then take nothing but the word that the last line end goes. */
+static bool ends_differ(const case_file *f) {
+  bool a = f->a.n > 0 && f->a.v[f->a.n - 1].eol == ER_EOL_NONE, b = f->b.n > 0 && f->b.v[f->b.n - 1].eol == ER_EOL_NONE;
+  return a != b;
 }
 
 /* Cut off somewhere in the last file's block; fences and counts are right. */
 static bool truncated(prop_case *c) {
   const char *opener = c->form == FORM_SEARCH ? "<<<<<<< SEARCH" : c->form == FORM_PATCH ? "*** Begin Patch" : "\n";
-  if (!(c->files[0].kind == FILE_CHANGED && c->n_changed == 1)) return false;
+  if (!(c->files[0].kind == FILE_CHANGED && c->n_changed == 1) || ends_differ(&c->files[0])) return false;
   if (c->form == FORM_UDIFF) c->style.fence = FENCE_DIFF;
   reply_write(c);
-  size_t from = c->form == FORM_UDIFF ? last_of(&c->reply, "\n@@ ") + 4 : c->form == FORM_WHOLE ? 5 : last_of(&c->reply, opener) + strlen(opener), to = cut_end(c);
+  size_t from = c->form == FORM_UDIFF   ? last_of(&c->reply, "\n@@ ") + 4
+                : c->form == FORM_WHOLE ? 5
+                                        : last_of(&c->reply, opener) + strlen(opener),
+         to = cut_end(c);
   if (c->form == FORM_UDIFF) {                       /* what may go is only context behind the last change */
     case_hunk *h = &c->files[0].hunks[c->files[0].n_hunks - 1];
     size_t back = h->n - hunk_last_change(h), end = to;
@@ -245,7 +254,8 @@ static bool applied_already(prop_case *c) {
   bool removes = false;
   if (c->n_changed != 1 || f->kind != FILE_CHANGED || c->numbers_alone || f->b.n == 0) return false;
   for (size_t k = 0; k < f->n_hunks; k++)
-    for (size_t i = 0; i < f->hunks[k].n; i++) removes = removes || (f->hunks[k].v[i].op == '-' && letters(&f->hunks[k].v[i]) > 3);
+    for (size_t i = 0; i < f->hunks[k].n; i++)
+      removes = removes || (f->hunks[k].v[i].op == '-' && letters(&f->hunks[k].v[i]) > 3);
   er_buf before = f->before;
   er_lines a = f->a;
   f->before = f->after;
@@ -265,7 +275,8 @@ static bool missing_file(prop_case *c) {
 }
 
 static bool no_change(prop_case *c) {
-  if (c->n_changed != 1 || c->files[0].kind != FILE_CHANGED || c->form == FORM_UDIFF || c->form == FORM_PATCH) return false;
+  if (c->n_changed != 1 || c->files[0].kind != FILE_CHANGED || c->form == FORM_UDIFF || c->form == FORM_PATCH)
+    return false;
   case_file *f = &c->files[0];
   er_lines_free(&f->b);
   er_lines_split(&f->b, f->before.ptr, f->before.len);

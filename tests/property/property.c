@@ -97,12 +97,15 @@ static bool make_case(const run *r, uint64_t seed, prop_case *c) {
 
 /* ---- the applier's answer ---- */
 
-static int by_path(const void *a, const void *b) { return strcmp(((const er_patch_file *)a)->path, ((const er_patch_file *)b)->path); }
+static int by_path(const void *a, const void *b) {
+  return strcmp(((const er_patch_file *)a)->path, ((const er_patch_file *)b)->path);
+}
 
 static size_t tree_before(const prop_case *c, er_patch_file *files) {
   size_t n = 0;
   for (size_t i = 0; i < c->n_files; i++)
-    if (c->files[i].kind != FILE_CREATED) files[n++] = (er_patch_file){c->files[i].path, er_buf_cstr(&c->files[i].before), c->files[i].before.len};
+    if (c->files[i].kind != FILE_CREATED)
+      files[n++] = (er_patch_file){c->files[i].path, er_buf_cstr(&c->files[i].before), c->files[i].before.len};
   if (n > 1) qsort(files, n, sizeof *files, by_path);
   return n;
 }
@@ -117,11 +120,16 @@ static const er_buf *wanted(const prop_case *c, const char *path) {
   return NULL;
 }
 
-static bool same(const er_buf *a, const er_buf *b) { return a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0); }
+static bool same(const er_buf *a, const er_buf *b) {
+  return a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
+}
 
 static size_t changes_wanted(const prop_case *c) {
   size_t n = 0;
-  for (size_t i = 0; i < c->n_changed; i++) n += c->files[i].kind == FILE_RENAMED ? 2 : !same(&c->files[i].before, &c->files[i].after) || c->files[i].kind != FILE_CHANGED;
+  for (size_t i = 0; i < c->n_changed; i++)
+    n += c->files[i].kind == FILE_RENAMED
+             ? 2
+             : !same(&c->files[i].before, &c->files[i].after) || c->files[i].kind != FILE_CHANGED;
   return n;
 }
 
@@ -171,8 +179,12 @@ static void show_difference(const prop_case *c, const er_patch_result *r) {
   for (size_t i = 0; i < r->n_changes; i++) {
     const er_buf *want = wanted(c, r->changes[i].path);
     er_buf diff = {0};
-    if (want == NULL || r->changes[i].kind == ER_CHANGE_DELETE) { printf("%s: kind %d\n", r->changes[i].path, r->changes[i].kind); continue; }
-    er_patch_file a = {r->changes[i].path, er_buf_cstr(want), want->len}, b = {r->changes[i].path, er_buf_cstr(&r->changes[i].after), r->changes[i].after.len};
+    if (want == NULL || r->changes[i].kind == ER_CHANGE_DELETE) {
+      printf("%s: kind %d\n", r->changes[i].path, r->changes[i].kind);
+      continue;
+    }
+    er_patch_file a = {r->changes[i].path, er_buf_cstr(want), want->len},
+                  b = {r->changes[i].path, er_buf_cstr(&r->changes[i].after), r->changes[i].after.len};
     er_patch_diff(&a, 1, &b, 1, &diff);
     show_text("from what should be to what came out", &diff);
     er_buf_free(&diff);
@@ -184,7 +196,8 @@ static void show_outcome(const prop_case *c, const er_patch_result *r, int outco
   printf("========== case %llu: %s: %s\n", (unsigned long long)c->seed, c->notes, words[outcome]);
   show_text("reply", &c->reply);
   for (size_t i = 0; i < r->n_blocks; i++)
-    printf("block %zu: %s, %s, line %zu, %.3f\n", i + 1, r->blocks[i].path ? r->blocks[i].path : "?", r->blocks[i].rung, r->blocks[i].line, r->blocks[i].similarity);
+    printf("block %zu: %s, %s, line %zu, %.3f\n", i + 1, r->blocks[i].path ? r->blocks[i].path : "?", r->blocks[i].rung,
+           r->blocks[i].line, r->blocks[i].similarity);
   if (!r->applied) printf("refused: %s: %s\n", r->code, er_buf_cstr(&r->message));
   if (outcome == WRONG) show_difference(c, r);
 }
@@ -233,7 +246,8 @@ static size_t total(const tally *t) { return t->n[0] + t->n[1] + t->n[2]; }
 static double percent(size_t part, size_t whole) { return whole > 0 ? 100.0 * (double)part / (double)whole : 100.0; }
 
 static void print_row(const char *name, const tally *t) {
-  printf("| %s | %zu | %.1f %% | %zu | %zu |\n", name, total(t), percent(t->n[RECOVERED], total(t)), t->n[REFUSED], t->n[WRONG]);
+  printf("| %s | %zu | %.1f %% | %zu | %zu |\n", name, total(t), percent(t->n[RECOVERED], total(t)), t->n[REFUSED],
+         t->n[WRONG]);
 }
 
 static void print_tables(const run *r, tally *all) {
@@ -249,7 +263,8 @@ static void print_tables(const run *r, tally *all) {
   for (size_t i = 0; i < n_doubtful; i++) print_row(doubtful[i].name, &r->doubtful[i]);
   printf("\n| meaning destroyed | cases | refused | accepted |\n|---|---|---|---|\n");
   for (size_t i = 0; i < n_destroying; i++)
-    printf("| %s | %zu | %zu | %zu |\n", destroying[i].name, total(&r->destroying[i]), r->destroying[i].n[REFUSED], r->destroying[i].n[WRONG]);
+    printf("| %s | %zu | %zu | %zu |\n", destroying[i].name, total(&r->destroying[i]), r->destroying[i].n[REFUSED],
+           r->destroying[i].n[WRONG]);
   if (r->ask_rivals) rivals_print(keeping, n_keeping, r->rivals);
 }
 
@@ -265,16 +280,21 @@ static int check(const run *r, const tally *all) {
   for (size_t i = 0; i < n_keeping; i++) {
     const tally *t = &r->keeping[i];
     if (total(t) == 0) bad += printf("FAILED: no case for \"%s\"\n", keeping[i].name) > 0;
-    if (!recovers(t)) bad += printf("FAILED: \"%s\" recovered in %.1f %% of the cases, 95 are promised\n", keeping[i].name, percent(t->n[RECOVERED], total(t))) > 0;
+    if (!recovers(t))
+      bad += printf("FAILED: \"%s\" recovered in %.1f %% of the cases, 95 are promised\n", keeping[i].name,
+                    percent(t->n[RECOVERED], total(t))) > 0;
   }
   for (size_t i = 0; i < n_doubtful; i++)
-    if (r->doubtful[i].n[WRONG] > 0) bad += printf("FAILED: \"%s\" gave a third thing %zu times\n", doubtful[i].name, r->doubtful[i].n[WRONG]) > 0;
+    if (r->doubtful[i].n[WRONG] > 0)
+      bad += printf("FAILED: \"%s\" gave a third thing %zu times\n", doubtful[i].name, r->doubtful[i].n[WRONG]) > 0;
   for (size_t i = 0; i < n_destroying; i++) {
     if (total(&r->destroying[i]) == 0) bad += printf("FAILED: no case for \"%s\"\n", destroying[i].name) > 0;
-    if (r->destroying[i].n[WRONG] > 0) bad += printf("FAILED: \"%s\" was accepted %zu times\n", destroying[i].name, r->destroying[i].n[WRONG]) > 0;
+    if (r->destroying[i].n[WRONG] > 0)
+      bad += printf("FAILED: \"%s\" was accepted %zu times\n", destroying[i].name, r->destroying[i].n[WRONG]) > 0;
   }
   if (all->n[WRONG] > 0) bad += printf("FAILED: %zu replies gave a third thing\n", all->n[WRONG]) > 0;
-  if (percent(all->n[RECOVERED], total(all)) < 97) bad += printf("FAILED: %.2f %% recovered in all, 97 are promised\n", percent(all->n[RECOVERED], total(all))) > 0;
+  if (percent(all->n[RECOVERED], total(all)) < 97)
+    bad += printf("FAILED: %.2f %% recovered in all, 97 are promised\n", percent(all->n[RECOVERED], total(all))) > 0;
   return bad;
 }
 
@@ -322,7 +342,10 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--git") == 0) r.ask_rivals = true;
     else if (strcmp(argv[i], "--refused") == 0) r.show_refused = true;
     else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) seeds = argv[++i];
-    else return fprintf(stderr, "usage: property [--cases N] [--from SEED] [--refused] [--git | --seeds DIR] | --case SEED\n"), 2;
+    else
+      return fprintf(stderr,
+                     "usage: property [--cases N] [--from SEED] [--refused] [--git | --seeds DIR] | --case SEED\n"),
+             2;
   }
   if (texts_load(&r.texts, PROPERTY_SOURCE) < 0) return 1;
   int bad = 0;
@@ -331,7 +354,8 @@ int main(int argc, char **argv) {
   } else if (seeds != NULL) {
     for (unsigned long long i = 0; i < cases; i++) write_seed(&r, from + i, seeds);
   } else {
-    printf("%zu texts (%s), cases %llu to %llu\n", r.texts.n, r.texts.history ? "history" : "sources", from, from + cases - 1);
+    printf("%zu texts (%s), cases %llu to %llu\n", r.texts.n, r.texts.history ? "history" : "sources", from,
+           from + cases - 1);
     for (unsigned long long i = 0; i < cases; i++) run_case(&r, from + i);
     print_tables(&r, &all);
     bad = check(&r, &all);

@@ -59,7 +59,11 @@ static size_t longest_fence(const prop_case *c, char sign) {
 
 static const char *language(const char *path) {
   const char *dot = strrchr(path, '.');
-  return dot == NULL ? "text" : strcmp(dot, ".lua") == 0 ? "lua" : strcmp(dot, ".md") == 0 ? "markdown" : strcmp(dot, ".sh") == 0 ? "bash" : "c";
+  return dot == NULL                ? "text"
+         : strcmp(dot, ".lua") == 0 ? "lua"
+         : strcmp(dot, ".md") == 0  ? "markdown"
+         : strcmp(dot, ".sh") == 0  ? "bash"
+                                    : "c";
 }
 
 /* A text that holds fences itself stands in a longer one, where its lines have
@@ -78,7 +82,10 @@ static void open_fence(writer *w, const case_file *f) {
   const case_style *style = &w->c->style;
   char line[800], signs[256];
   bool code = w->c->form == FORM_SEARCH || w->c->form == FORM_WHOLE;
-  const char *lang = style->fence == FENCE_DIFF ? "diff" : style->fence == FENCE_PATCH ? "patch" : style->fence == FENCE_PLAIN ? "" : language(f->said);
+  const char *lang = style->fence == FENCE_DIFF    ? "diff"
+                     : style->fence == FENCE_PATCH ? "patch"
+                     : style->fence == FENCE_PLAIN ? ""
+                                                   : language(f->said);
   if (style->fence == FENCE_NONE) return;
   fence_signs(w, signs);
   if (code && style->path == PATH_INFO) snprintf(line, sizeof line, "%s%s:%s", signs, language(f->said), f->said);
@@ -120,9 +127,10 @@ static void say(writer *w, const char *const *lines) {
 /* ---- paths of search/replace blocks and whole files ---- */
 
 static void path_line(writer *w, const case_file *f, bool inside) {
-  static const char *const forms[] = {[PATH_ABOVE] = "%s", [PATH_BOLD] = "**%s**", [PATH_TICKS] = "`%s`:", [PATH_HEADING] = "### %s",
-                                      [PATH_LABEL] = "File: %s", [PATH_SMART] = "\xe2\x80\x9c%s\xe2\x80\x9d", [PATH_DOT] = "./%s",
-                                      [PATH_INSIDE] = "%s", [PATH_COMMENT] = "# %s"};
+  static const char *const forms[] = {
+      [PATH_ABOVE] = "%s",       [PATH_BOLD] = "**%s**",    [PATH_TICKS] = "`%s`:",
+      [PATH_HEADING] = "### %s", [PATH_LABEL] = "File: %s", [PATH_SMART] = "\xe2\x80\x9c%s\xe2\x80\x9d",
+      [PATH_DOT] = "./%s",       [PATH_INSIDE] = "%s",      [PATH_COMMENT] = "# %s"};
   int style = w->c->style.path;
   bool within = style == PATH_INSIDE || style == PATH_COMMENT;
   char line[800];
@@ -135,9 +143,17 @@ static void path_line(writer *w, const case_file *f, bool inside) {
 
 static void file_head(writer *w, const case_file *f) {
   int head = w->c->style.head;
-  bool folders = head == HEAD_GIT || head == HEAD_PLAIN || head == HEAD_STAMPED || head == HEAD_PLUS_ONLY || head == HEAD_MINUS_ONLY;
-  const char *old_p = folders ? "a/" : head == HEAD_DOT ? "./" : head == HEAD_FOLDERS ? "old/" : "", *new_p = folders ? "b/" : head == HEAD_FOLDERS ? "new/" : old_p;
-  const char *stamp = head == HEAD_STAMPED ? "\t2024-05-01 10:11:12.000000000 +0200" : "", *to = f->new_path != NULL ? f->new_path : f->said;
+  bool folders = head == HEAD_GIT || head == HEAD_PLAIN || head == HEAD_STAMPED || head == HEAD_PLUS_ONLY ||
+                 head == HEAD_MINUS_ONLY;
+  const char *old_p = folders                ? "a/"
+                      : head == HEAD_DOT     ? "./"
+                      : head == HEAD_FOLDERS ? "old/"
+                                             : "",
+             *new_p = folders                ? "b/"
+                      : head == HEAD_FOLDERS ? "new/"
+                                             : old_p;
+  const char *stamp = head == HEAD_STAMPED ? "\t2024-05-01 10:11:12.000000000 +0200" : "",
+             *to = f->new_path != NULL ? f->new_path : f->said;
   char line[1600];
   if (head == HEAD_NONE) return;
   if (head == HEAD_INDEX) {
@@ -159,22 +175,26 @@ static void file_head(writer *w, const case_file *f) {
       text(w, "index 83db48f..bf269f4 100644");
     }
   }
-  snprintf(line, sizeof line, "--- %s%s%s", f->kind == FILE_CREATED ? "" : old_p, f->kind == FILE_CREATED ? "/dev/null" : f->said, stamp);
+  snprintf(line, sizeof line, "--- %s%s%s", f->kind == FILE_CREATED ? "" : old_p,
+           f->kind == FILE_CREATED ? "/dev/null" : f->said, stamp);
   if (head != HEAD_PLUS_ONLY) text(w, line);
-  snprintf(line, sizeof line, "+++ %s%s%s", f->kind == FILE_DELETED ? "" : new_p, f->kind == FILE_DELETED ? "/dev/null" : to, stamp);
+  snprintf(line, sizeof line, "+++ %s%s%s", f->kind == FILE_DELETED ? "" : new_p,
+           f->kind == FILE_DELETED ? "/dev/null" : to, stamp);
   if (head != HEAD_MINUS_ONLY) text(w, line);
 }
 
 static void hunk_head(writer *w, const case_file *f, const case_hunk *h) {
   char line[400];
-  const char *section = h->at > 0 && h->at <= f->a.n && f->a.v[h->at - 1].n > 0 && f->a.v[h->at - 1].n < 60 ? f->a.v[h->at - 1].s : "";
+  const char *section =
+      h->at > 0 && h->at <= f->a.n && f->a.v[h->at - 1].n > 0 && f->a.v[h->at - 1].n < 60 ? f->a.v[h->at - 1].s : "";
   int n = *section != '\0' ? (int)f->a.v[h->at - 1].n : 0;
   switch (w->c->style.numbers) {
     case NUMBERS_BARE: snprintf(line, sizeof line, "@@"); break;
     case NUMBERS_DOTS: snprintf(line, sizeof line, "@@ ... @@"); break;
     case NUMBERS_WORDS: snprintf(line, sizeof line, "@@ %.*s @@", n > 0 ? n : 3, n > 0 ? section : "top"); break;
     case NUMBERS_NO_COUNTS: snprintf(line, sizeof line, "@@ -%zu +%zu @@", h->old_line, h->new_line); break;
-    default: snprintf(line, sizeof line, "@@ -%zu,%zu +%zu,%zu @@", h->old_line, h->old_count, h->new_line, h->new_count);
+    default:
+      snprintf(line, sizeof line, "@@ -%zu,%zu +%zu,%zu @@", h->old_line, h->old_count, h->new_line, h->new_count);
   }
   text(w, line);
 }
@@ -235,7 +255,8 @@ static void whole_file(writer *w, const case_file *f, bool last) {
   path_line(w, f, false);
   open_fence(w, f);
   path_line(w, f, true);
-  for (size_t i = 0; i < f->b.n; i++) content(w, "", &(case_line){f->b.v[i].s, f->b.v[i].n, '+', f->b.v[i].eol == ER_EOL_CRLF, false});
+  for (size_t i = 0; i < f->b.n; i++)
+    content(w, "", &(case_line){f->b.v[i].s, f->b.v[i].n, '+', f->b.v[i].eol == ER_EOL_CRLF, false});
   close_fence(w, last);
 }
 

@@ -8,8 +8,9 @@ enum { RIVALS = 4 };
 
 typedef struct { size_t right[RIVALS], wrong[RIVALS], n; } rival_tally;
 
-/* Applies the case's reply with each rival in a folder of its own and counts. */
-void rivals_ask(const prop_case *c, rival_tally *t);
+/* Applies the case's reply, written without fences, with each rival in a folder
+ * of its own and counts. */
+void rivals_ask(prop_case *c, rival_tally *t);
 void rivals_print(const corruption *names, size_t n, const rival_tally *t);
 
 #endif

@@ -31,7 +31,8 @@ static void drop_last(text_pairs *t) {
 }
 
 static bool is_text(const er_buf *b) {
-  return b->len > 0 && b->len <= MOST_BYTES && memchr(b->ptr, '\0', b->len) == NULL && memchr(b->ptr, '\r', b->len) == NULL;
+  return b->len > 0 && b->len <= MOST_BYTES && memchr(b->ptr, '\0', b->len) == NULL &&
+         memchr(b->ptr, '\r', b->len) == NULL;
 }
 
 /* ---- history ---- */
@@ -72,7 +73,9 @@ static void read_objects(FILE *in, text_pairs *out) {
 
 static void load_history(text_pairs *out, const char *source) {
   char ids[] = "/tmp/erlua-ids-XXXXXX";
-  char *command = er_asprintf("git -C '%s' log --reverse --no-merges --no-renames --diff-filter=M --raw --abbrev=40 --format= 2>/dev/null", source);
+  char *command = er_asprintf(
+      "git -C '%s' log --reverse --no-merges --no-renames --diff-filter=M --raw --abbrev=40 --format= 2>/dev/null",
+      source);
   int fd = mkstemp(ids);
   FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL, *log = popen(command, "r");
   er_free(command);
@@ -98,7 +101,8 @@ static int add_source(void *ud, const char *rel, char kind, size_t size) {
   static const char *const folders[] = {"engine/", "lua/", "envs/", "tests/unit/", "docs/"};
   source_walk *w = ud;
   bool wanted = false;
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) wanted = wanted || strncmp(rel, folders[i], strlen(folders[i])) == 0;
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+    wanted = wanted || strncmp(rel, folders[i], strlen(folders[i])) == 0;
   if (kind != 'f' || !wanted || size > MOST_BYTES || w->out->n >= MOST_PAIRS) return 0;
   char *path = er_path_join(w->source, rel);
   text_pair *p = add_pair(w->out, rel);

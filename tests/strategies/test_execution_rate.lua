@@ -57,6 +57,21 @@ t.test("both implementers of an idea get the same words, and no model is told an
   end
 end)
 
+t.test("models that cannot be asked or paid for are refused before anything is made", function()
+  local dir = t.tmpdir()
+  local function refused(pattern, ...)
+    local r = run(dir, ...)
+    t.eq(r.code, 2, r.err)
+    t.match(r.err, "%-%-models .*" .. pattern)
+    t.no_match(r.err, "traceback")
+  end
+  refused("did you mean openai", "--models", "opnai:x")
+  refused("is named twice", "--models", "openai:x@http://127.0.0.1:1,openai:x@http://127.0.0.1:1")
+  t.match(run(dir, "--models", "openai:x@http://127.0.0.1:1#key_env=NO_SUCH_KEY_HERE").err, "NO_SUCH_KEY_HERE is not set")
+  t.match(run(dir, "--models", "openai:x@http://127.0.0.1:1", "--budget", "cost=2").err, "nobody knows what openai:x")
+  t.eq(t.run({ "ls", dir }).out, "")
+end)
+
 t.test("the page shows the rates as a table", function()
   local dir, server = t.tmpdir(), fake.start(t, "ideas")
   local r = run(dir, "--models", "openai:one-plain@" .. server.url, "--ideas", "4", "--samples", "1")

@@ -218,6 +218,8 @@ end)
 t.test("models that cannot do the work are refused before the study begins", function()
   local dir = t.tmpdir()
   for args, pattern in pairs { [{ "--implementer", "builtin:mutate" }] = "changes of its own ideas alone", [{ "--ideator", "opnai:x" }] = "did you mean openai",
+    [{ "--fallback", "builtin:mutate" }] = "one model that can be asked", [{ "--fallback", "openai:a@http://127.0.0.1:1*2" }] = "without a weight",
+    [{ "--fallback", "openai:a@http://127.0.0.1:1,openai:b@http://127.0.0.1:1" }] = "one model that can be asked",
     [{ "--model", "openai:x@http://127.0.0.1:1,,openai:y" }] = "missing between the commas" } do
     local r = t.run({ t.erlua, "strategies/bestofn.lua", args[1], args[2] }, { cwd = dir })
     t.eq(r.code, 2, r.err)

@@ -85,7 +85,8 @@ static void dividers_inside_code_do_not_confuse(void **state) {
              "Title\n=======\nmore\n");
   kit_expect("Title\n=====\ntext\n", &kit_one, "<<<<<<< SEARCH\nTitle\n=====\ntext\n=======\nTitle\n=====\nmore\n>>>>>>> REPLACE\n",
              "Title\n=====\nmore\n");
-  kit_expect("a\nb\n", &kit_one, "<<<<<<< SEARCH\na\n=======\nTitle\n=======\n>>>>>>> REPLACE\n", "Title\n=======\nb\n");
+  kit_expect("a\nb\n", &kit_one, "<<<<<<< SEARCH\na\n=======\nTitle\n=======\n\nc\n>>>>>>> REPLACE\n", "Title\n=======\n\nc\nb\n");
+  kit_expect("T\n=====\nb\n", &kit_one, "<<<<<<< SEARCH\nb\n=======\nTitle\n=======\n>>>>>>> REPLACE\n", "T\n=====\nTitle\n=======\n");
   kit_expect("a\n@@ -1 +1 @@\nb\n", &kit_one, "<<<<<<< SEARCH\n@@ -1 +1 @@\nb\n=======\n@@ -1 +1 @@\nc\n>>>>>>> REPLACE\n", "a\n@@ -1 +1 @@\nc\n");
 }
 

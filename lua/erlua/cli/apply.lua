@@ -8,18 +8,20 @@ local environments = require("erlua.env")
 local sorted = require("erlua.lists").keys
 
 local usage = [==[
-usage: erlua apply [--env DIR | --editable GLOB ... [--region MARKER]] [--check] [--json] DIR REPLY
+usage: erlua apply [options] DIR REPLY
 
-Finds the change in a model's reply (unified diffs, search/replace blocks, whole files, `*** Begin Patch`,
-with any prose around them) and applies it to the files below DIR, all of it or nothing. REPLY is a file; - is standard input.
+Finds the change in a model's reply (unified diffs, search/replace blocks,
+whole files, `*** Begin Patch`, with any prose around them) and applies it to
+the files below DIR, all of it or nothing. REPLY is a file; - is standard input.
 
-  --env DIR         what may change is said by the environment in DIR
-  --editable GLOB   files that may change; repeatable; without it and --env, all files
+  --env NAME|DIR    what may change is said by this environment
+  --editable GLOB   files that may change; repeatable; without it and --env, all
   --region MARKER   only lines between MARKER-START and MARKER-END may change
   --check           say what would be done and change nothing
   --json            the result as JSON on standard output
 
-Exit code 0: applied. 1: refused, nothing has changed; the reason is fit to be sent back to the model. 2: wrong usage.
+Exit code 0: applied. 1: refused, nothing has changed; the reason is fit to be
+sent back to the model. 2: wrong usage.
 ]==]
 
 local MAX_REPLY, MAX_FILE = 4 << 20, 4 << 20
@@ -171,11 +173,22 @@ local function accept(opt, files, blocks)
   return 0
 end
 
--- A link may lead anywhere, so none is written through.
-local function through_link(changes, links)
-  for path in pairs(changes) do
-    if links[path] then return "`" .. path .. "` is a link or a special file; only regular files are changed" end
+-- The path itself, or a folder above it, if that is a link.
+local function link_in(path, links)
+  local at = 0
+  while at do
+    at = path:find("/", at + 1, true)
+    local part = path:sub(1, (at or 0) - 1)
+    if links[part] then return part end
   end
+end
+
+-- A link may lead anywhere, so none is written through, and none is read.
+local function through_link(blocks, changes, links)
+  local link
+  for _, b in ipairs(blocks) do link = link or b.path and link_in(b.path, links) end
+  for path in pairs(changes or {}) do link = link or link_in(path, links) end
+  return link and "`" .. fs.clean(link) .. "` is a link or a special file; only regular files are changed"
 end
 
 return function(argv)
@@ -196,9 +209,10 @@ return function(argv)
   if not reply then return refuse(opt, message, code) end
 
   local changes, a, b, c = patch.apply(files, rules, reply)
-  if not changes then return refuse(opt, a, b, c) end
-  local blocks, link = a, through_link(changes, links)
+  local blocks = changes and a or c
+  local link = through_link(blocks, changes, links)
   if link then return refuse(opt, link, "bad_path", blocks) end
+  if not changes then return refuse(opt, a, b, blocks) end
   local list = describe(files, changes)
   if not opt.check then
     local ok

@@ -14,9 +14,12 @@ local folders = require("erlua.job_folders")
 local usage = [[
 usage: erlua cancel STUDY [--json]
 
-Ends the running jobs of a study without a resume, whether its engine is gone or still there.
-Without an engine their trials stay open, and `erlua resume STUDY` runs them again. An engine that
-is there goes on with its next trials; stop it with Ctrl-C instead.
+Ends the running jobs of a study without a resume, whether its engine is gone or
+still there. Without an engine their trials stay open, and `erlua resume STUDY`
+runs them again. An engine that is there goes on with its next trials; stop it
+with Ctrl-C instead.
+
+  --json   as JSON
 ]]
 
 local PATIENCE = 30            -- seconds; a supervisor needs its job's grace and a moment

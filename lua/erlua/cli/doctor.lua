@@ -12,13 +12,17 @@ local machine = require("erlua.machine")
 local usage = [[
 usage: erlua doctor [STUDY] [--online [--model SPEC]...] [--json]
 
-Says whether the sandbox works, how each limit is held, which GPUs, Slurm commands and keys (by name
-only) there are, and which Lua sources are in use. With STUDY, a study's folder or its study.db, its
-file is checked too. Exit code 1 when no job can run at all, the study is damaged or a model does not answer.
+Says whether the sandbox works, how each limit is held, which GPUs, Slurm
+commands and keys (by name only) there are, and which Lua sources are in use.
+With STUDY, a study's folder or its study.db, its file is checked too. Exit code
+1 when no job can run at all, the study is damaged or a model does not answer.
 
-  --online       ask each model one tiny question, which may cost a fraction of a cent: those of --model, else
-                 those of STUDY, else a cheap one for each key that is set
-  --model SPEC   a model to ask, such as openai:MODEL@http://host:8000/v1; may be given several times
+  --online       ask each model one tiny question, which may cost a fraction of
+                 a cent: those of --model, else those of STUDY, else a cheap one
+                 for each key that is set
+  --model SPEC   a model to ask, such as openai:MODEL@http://host:8000/v1; may be
+                 given several times
+  --json         as JSON
 ]]
 
 local WIDE = 14
@@ -114,6 +118,9 @@ return function(argv)
   local opt, code = args.parse(argv, usage, { ["--json"] = "flag", ["--online"] = "flag", ["--model"] = "list" }, 1)
   if not opt then return code end
   if opt.model and not opt.online then return select(2, args.misuse("--model is asked with --online only", usage)) end
+  if opt[1] and (opt[1]:find("^openai:") or opt[1]:find("^anthropic:")) then
+    return select(2, args.misuse(opt[1] .. " is a model, not a study: write --online --model " .. opt[1], usage))
+  end
   local study, options
   if opt[1] then
     study, options = check_study(opt[1])

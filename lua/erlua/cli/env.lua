@@ -18,9 +18,10 @@ local folders = require("erlua.job_folders")
 local usage = [[
 usage: erlua env NAME|DIR [options]
 
-Checks the env.lua of an environment, shows what it says, and runs its baseline: the commands on the
-files as they are, in the sandbox and within the limits of a search. NAME is a folder below envs/ here
-or in erlua itself. Exit code 1 when env.lua is wrong or the baseline fails.
+Checks the env.lua of an environment, shows what it says, and runs its baseline:
+the commands on the files as they are, in the sandbox and within the limits of a
+search. NAME is a folder below envs/ here or in erlua itself. Exit code 1 when
+env.lua is wrong or the baseline fails.
 
   --preset NAME   with the fields of this preset
   --no-run        only check and show

@@ -13,9 +13,12 @@ local args = require("erlua.cli.args")
 local usage = [[
 usage: erlua replay STUDY [--keep FILE]
 
-Runs the study's own script again, without models and jobs: every answer comes from the journal.
-Then compares all tables, the trials and the report with those of the study, byte for byte.
-Exit code 0 if they are equal, 1 with the first difference if not. --keep leaves the copy in FILE.
+Runs the study's own script again, without models and jobs: every answer comes
+from the journal. Then compares all tables, the trials and the report with those
+of the study, byte for byte. Exit code 0 if they are equal, 1 with the first
+difference if not.
+
+  --keep FILE   leave the copy in FILE
 ]]
 
 local function fail(message)

@@ -7,9 +7,11 @@ local report = require("erlua.report")
 local usage = [[
 usage: erlua report [STUDY] [--json]
 
-The funnel, best and mean by epoch, diversity, the best trial and its diff. STUDY is a study's
-folder or its study.db; without it the only one below ./studies. A search that runs is not disturbed.
---json prints the same as one JSON document.
+The funnel, best and mean by epoch, diversity, the best trial and its diff.
+STUDY is a study's folder or its study.db; without it the only one below
+./studies. A search that runs is not disturbed.
+
+  --json   the same as one JSON document
 ]]
 
 return function(argv)

@@ -10,8 +10,9 @@ local snapshot = require("erlua.study_snapshot")
 local usage = [[
 usage: erlua resume STUDY [options]
 
-Goes on with a study that was stopped or killed, with the script, options and environment
-that it keeps. STUDY is its folder. Options of the strategy may be given; --epochs may be raised.
+Goes on with a study that was stopped or killed, with the script, options and
+environment that it keeps. STUDY is its folder. Options of the strategy may be
+given; --epochs may be raised.
 ]]
 
 local function fail(message, code)

@@ -13,12 +13,14 @@ local usage = [[
 usage: erlua trials [STUDY] [show ID | diff ID] [options]
 
   erlua trials STUDY            the trials as a table
-  erlua trials STUDY show ID    one trial: idea, outcome, last lines of its jobs, curves, metrics, diff
+  erlua trials STUDY show ID    one trial: idea, outcome, last lines of its jobs,
+                                curves, metrics, diff
   erlua trials STUDY diff ID    its diff alone, for `patch -p1` or `git apply`
 
-STUDY is a study's folder or its study.db; without it the only one below ./studies.
+STUDY is a study's folder or its study.db; without it the only one below
+./studies.
 
-  --sort KEY      reward (the best first), id, wall_s (the longest first) or epoch
+  --sort KEY      reward (the best first), id, wall_s (the longest first), epoch
   --reverse       the other way round
   --outcome NAME  only those that ended so: ok, crash, timeout, ... or open
   --top N         only the first N of the list
@@ -67,7 +69,7 @@ local function print_list(list)
     local wall = known(t.wall_s)
     rows[i] = { tostring(t.id), tostring(t.epoch), known(t.outcome) or "open", text.number(known(t.reward)),
       wall and pages.seconds(wall) or "-",
-      ((known(t.idea) or "-"):gsub("%s+", " ")) }
+      ((known(t.idea) or "-"):match("%S[^\n]*") or "-") }
   end
   local page = pages.new()
   page:grid(COLUMNS, rows)

@@ -36,6 +36,10 @@ end
 
 function Call:begin()
   local ledger, cost = self.room.ledger, prices.cost(self.model, self.estimate)
+  if not cost and ledger.budget.limits.cost then       -- a model that the script itself has made
+    if self.room.waits then self.room:halt(prices.unknown(self.model), "now") end
+    return nil, prices.unknown(self.model)
+  end
   local ok, message = ledger:admit(self.estimate, cost, self.room.waits)
   if not ok then return nil, message end
   local path, seq = task.path():match("^(.-)%.b(%d+)")
@@ -193,25 +197,25 @@ local function failed(call, failure)
   local advice, room = retry.advice(failure.code), call.room
   local message = failure.message .. (advice and " (" .. advice .. ")" or "")
   if call.verdict == "stop" and room.waits then room:halt(message, "now") end
-  if call.verdict == "fail" then room:count_rejected(call.model.spec, message) end
+  if call.verdict == "fail" then room:rejected_by(call.model.spec, message, failure.code, call.context.together) end
   return nil, message, failure.code
 end
 
-local function refused(call, explanation)
+local function refused(call, explanation, fallback)
+  call.entry.taken_over = fallback ~= nil
   call:finish("refused", explanation)
   call.room:remember_refusal(call.model.spec, call.context.digest, explanation)
   call.room:check_refusals()
   return nil, explanation, "refusal"
 end
 
-local function ended(call, result)
+local function ended(call, result, fallback)
   call.room:answered(call.model.spec)
   if result.stop_reason == "refusal" then
-    return refused(call, result.refusal or "the model refuses and gives no reason")
+    return refused(call, result.refusal or "the model refuses and gives no reason", fallback)
   end
   if CUT[result.stop_reason] then
-    local message = string.format("the reply was cut at %d tokens, with max_tokens = %d", result.usage.output,
-      call.request.max_tokens or call.most)
+    local message = retry.cut(result, call.request.max_tokens or call.most)
     call:finish("truncated", message)
     return nil, message, "truncated"
   end
@@ -219,28 +223,30 @@ local function ended(call, result)
   return reply_of(call, result)
 end
 
-local function ask_one(room, model, request, context)
+local function ask_one(room, model, request, context, fallback)
   local explanation = room:refusal_of(model.spec, context.digest)
   if explanation then return nil, explanation, "refusal" end
+  if context.together[model.spec] then return nil, table.unpack(context.together[model.spec]) end
   room:check_paused()
   local call <close> = new_call(room, model, request, context)
   local ok, message = call:begin()
   if not ok then return nil, message, "budget" end
   local result, failure = call:ask()
-  if result then return ended(call, result) end
+  if result then return ended(call, result, fallback) end
   return failed(call, failure)
 end
 
 ---A call, and after a refusal the same of the model's fallback.
 ---@param model table
 ---@param request table  of llm/question.lua
----@param context {purpose: string, trial: integer?, digest: string, started: fun()?}
+---@param context {purpose: string, trial: integer?, digest: string, together: table, started: fun()?}  `together` is
+---  shared by all samples of a question, and empty at first
 ---@return table|nil reply
 ---@return string? message
 ---@return string? code
 function M.ask(model, request, context)
   local room = rooms.get()
-  local reply, message, code = ask_one(room, model, request, context)
+  local reply, message, code = ask_one(room, model, request, context, model.fallback)
   if code ~= "refusal" or not model.fallback then return reply, message, code end
   local first = message
   reply, message, code = ask_one(room, model.fallback, request, context)

@@ -22,7 +22,8 @@ local settings = {}            -- concurrency, rpm, tpm, patience: of the progra
 local gates = {}               -- by endpoint
 
 ---How the gates of this program behave; patience makes calls park instead of fail.
----@param s {concurrency: integer?, rpm: integer?, tpm: integer?, patience: number?}
+---@param s {concurrency: integer?, rpm: integer?, tpm: integer?, patience: number?, time_left: (fun(): number)?}
+---  time_left: seconds of the study's --budget wall=…; it stops the study when they are over
 function M.configure(s)
   settings, gates = s, {}
 end
@@ -89,6 +90,8 @@ function Waiter.__close(w)
   w.gate:wake_first()
 end
 
+local function time_left() return settings.time_left and settings.time_left() or math.huge end
+
 -- A call that waits for a closed gate does not keep a study alive that has nothing else to do.
 local function hold(w, closed)
   if closed and not w.held then w.held = task.hold() end
@@ -102,11 +105,12 @@ function Gate:queue_up(tokens)
   local w <close> = setmetatable({ gate = self, parking = task.parking() }, Waiter)
   self.queue[#self.queue + 1] = w
   while true do
-    local now = task.clock()
-    local seconds = self.queue[1] == w and self:wait_for(now, tokens) or math.huge
+    local now, left = task.clock(), time_left()
+    local seconds = left > 0 and self.queue[1] == w and self:wait_for(now, tokens) or math.huge
     if seconds <= 0 then return w.parked end
     w.parked = w.parked or self.down ~= nil
-    hold(w, self:closed(now))
+    hold(w, left <= 0 or self:closed(now))
+    if left > 0 then seconds = math.min(seconds, left) end
     w.parking:wait(seconds < math.huge and seconds or nil)
   end
 end
@@ -121,7 +125,8 @@ Pass.__index = Pass
 ---@return table pass  to be closed; :answered() or :failed() says how it went; `probe`: the endpoint is
 ---  down and this request tries it; `parked`: it was, and answers again
 function Gate:enter(tokens)
-  local parked = (#self.queue > 0 or self:wait_for(task.clock(), tokens) > 0) and self:queue_up(tokens)
+  local waits = #self.queue > 0 or time_left() <= 0 or self:wait_for(task.clock(), tokens) > 0
+  local parked = waits and self:queue_up(tokens)
   local now = task.clock()
   self.in_flight = self.in_flight + 1
   local pass = setmetatable({ gate = self, cuts = self.cuts, parked = parked, probe = self.down ~= nil,
@@ -140,8 +145,8 @@ end
 
 function Gate:reopen()
   if not self.down then return end
-  host.report(string.format("%s answers again after %s; %s", self.endpoint,
-    text.duration(task.clock() - self.down.since), text.count(#self.queue, "call goes on", "calls go on")))
+  local waiting = #self.queue > 0 and "; " .. text.count(#self.queue, "call goes on", "calls go on") or ""
+  host.report(string.format("%s answers again after %s%s", self.endpoint, text.duration(task.clock() - self.down.since), waiting))
   self.down, self.given_up = nil, nil
   self:wake_all()
 end

@@ -81,7 +81,7 @@ local function prepare(self, given)
   local call = question.call(self.spec, request, digest)
   request.memo = {}
   return { request = request, digest = digest, call = call,
-    purpose = request.purpose or "chat", lead = setmetatable({ parking = task.parking() }, Lead) }
+    purpose = request.purpose or "chat", together = {}, lead = setmetatable({ parking = task.parking() }, Lead) }
 end
 
 local function of_sample(prepared, i)
@@ -108,7 +108,7 @@ local function sample(self, prepared, i)
   local first <close> = i == 1 and lead or nil
   local call = i == 1 and prepared.call or prepared.call:sub(1, -2) .. ',"sample":' .. i .. "}"
   local context = { purpose = prepared.purpose, trial = prepared.request.trial, digest = prepared.digest,
-    started = i == 1 and function() lead:go() end or nil }
+    together = prepared.together, started = i == 1 and function() lead:go() end or nil }
   return remember(self, prepared.digest, task.effect("chat", call, function()
     if i > 1 then follow(lead) end
     return require("erlua.llm.call").ask(self, of_sample(prepared, i), context)

@@ -20,13 +20,33 @@ function M.of(model)
   return key
 end
 
----A text without the key, as it came or in quotes.
+local LONG = 12                -- a shorter key may be a word, such as EMPTY: texts of a model keep it
+
+---A text without the key.  Messages are cut to a length: of a long key its beginning goes, too.
 ---@param s string
 ---@param key string|nil
 ---@return string
 function M.scrub(s, key)
   if not key or #key < 4 then return s end
-  return (s:gsub(key:gsub("%p", "%%%0"), "[key]"))
+  local head = #key < LONG and key or key:sub(1, 8)
+  local from, out = 1, {}
+  while true do
+    local i = s:find(head, from, true)
+    if not i then return table.concat(out) .. s:sub(from) end
+    local n = #head
+    while n < #key and s:byte(i + n) == key:byte(n + 1) do n = n + 1 end
+    out[#out + 1] = s:sub(from, i - 1) .. "[key]"
+    from = i + n
+  end
+end
+
+---What a model said, without the key, should a server repeat it there.
+---@param s string
+---@param key string|nil
+---@return string
+function M.scrub_reply(s, key)
+  if not key or #key < LONG or not s:find(key, 1, true) then return s end
+  return M.scrub(s, key)
 end
 
 return M

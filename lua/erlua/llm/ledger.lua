@@ -159,11 +159,13 @@ end
 
 local ANSWERED = { ok = true, refused = true, truncated = true }
 
-local function count(ledger, call, state, usage)
-  if state == "refused" then ledger.refused = ledger.refused + 1 end
+-- A refusal that a fallback takes over is no refused call yet.
+local function count(ledger, call, state, usage, taken_over)
   if not ANSWERED[state] then return end
   learn(ledger, call.model, call.purpose, 1, usage.output)
   ledger.answers[call.model] = (ledger.answers[call.model] or 0) + 1
+  if taken_over then return end
+  if state == "refused" then ledger.refused = ledger.refused + 1 end
   ledger.answered = ledger.answered + 1
 end
 
@@ -175,7 +177,7 @@ end
 function Entry:finish(state, usage, cost, row)
   local ledger = self.ledger
   ledger.budget:finish(self.estimate, self.id and amounts(usage, cost) or {})
-  count(ledger, self.call, state, usage)
+  count(ledger, self.call, state, usage, self.taken_over)
   row.state, row.cost = state, cost or json.null
   if self.id and ledger.store then write(self, columns(usage, row)) end
   ledger.parking:wake()

@@ -5,6 +5,7 @@ local ensemble = require("erlua.ensemble")
 local host = require("erlua.core.host")
 local json = require("erlua.json")
 local llm = require("erlua.llm")
+local roles = require("erlua.study_check").ROLES
 
 local M = {}
 
@@ -32,8 +33,8 @@ end
 -- The models that a study's options name.
 local function of_study(options)
   local out, known = {}, {}
-  for _, role in ipairs { "ideator", "model", "implementer", "fallback" } do
-    for _, m in ipairs(options[role] and ensemble.parse(options[role]) or {}) do
+  for _, role in ipairs(roles) do
+    for _, m in ipairs(type(options[role]) == "string" and ensemble.parse(options[role]) or {}) do
       if not known[m.spec] and not m.spec:find("^builtin:") then out[#out + 1] = m.spec end
       known[m.spec] = true
     end

@@ -173,6 +173,14 @@ function M.of(model)
   return known or nil
 end
 
+---Why a budget of money cannot be held with a model.
+---@param model table
+---@return string
+function M.unknown(model)
+  return "--budget: nobody knows what " .. model.spec .. " costs, so money cannot be counted. Write its price into "
+    .. "~/.config/erlua/prices.lua (docs/models.md says how), or limit tokens=… or calls=… instead"
+end
+
 ---What a usage costs; nil if that is not known.
 ---@param model table
 ---@param usage table

@@ -89,10 +89,10 @@ function Reply:thinking(s)
   add(self.thoughts, s)
 end
 
----Takes the next part of a refusal.
+---Takes the next part of a refusal: something has arrived, but nothing that other samples wait for.
 function Reply:refuse(s)
   if s == "" then return end
-  self:began()
+  self.started = true
   add(self.refusals, s)
 end
 

@@ -56,6 +56,16 @@ function M.delay(failure, n, unit)
   return M.backoff(n, unit), false
 end
 
+---Why a reply has no end.
+---@param result table  whose stop_reason is max_tokens or context
+---@param limit integer  the max_tokens that were sent
+---@return string
+function M.cut(result, limit)
+  local message = string.format("the reply was cut at %d tokens, with max_tokens = %d", result.usage.output, limit)
+  if result.stop_reason ~= "context" then return message end
+  return message .. ": the model's context was full; ask with a shorter prompt, or a model with a larger context"
+end
+
 -- Connections that fail come with their own (engine/loop/http_fail.c).
 local TROUBLE = {
   timeout = "it accepts connections and does not answer",

@@ -81,9 +81,16 @@ end
 ---A model gave an answer, whatever it was.
 function Room:answered(spec) self.rejected[spec] = nil end
 
+-- A prompt that is too long for one of its samples is too long for all.
+local TOO_LONG = { context = true, too_large = true }
+
 ---A call was rejected.  Failures that every call of a model will meet stop the study, so that
----they burn no ideas.
-function Room:count_rejected(spec, message)
+---they burn no ideas; the samples of one question count once, or one bad prompt would stop it.
+---@param together table  shared by the samples of a question
+function Room:rejected_by(spec, message, code, together)
+  if TOO_LONG[code] then together[spec] = { message, code } end
+  if together.counted == spec then return end
+  together.counted = spec
   local n = (self.rejected[spec] or 0) + 1
   self.rejected[spec] = n
   if self.waits and n >= REJECTED then

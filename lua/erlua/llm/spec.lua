@@ -32,6 +32,11 @@ local function take_url(url)
     return wrong("the URL %s://…@… holds a user or a password, which would be shown; "
       .. "name a variable that holds the key by key_env", scheme)
   end
+  for name in path:lower():gmatch("[?&]([^=&#]+)=") do
+    if name:find("key$") or name:find("token$") or name:find("secret") then
+      return wrong("the URL of %s holds '%s=…', which would be shown; name a variable that holds the key by key_env", authority, name)
+    end
+  end
   local host, port = authority:match("^(%[[%x:.]+%]):?(%d*)$")
   if not host then host, port = authority:match("^([^:]+):?(%d*)$") end
   if not host then return wrong("the URL %s names no host", shown(url)) end
@@ -49,7 +54,9 @@ end
 
 local function key_name(name)
   if type(name) == "string" and name:match("^[%a_][%w_]*$") then return name end
-  return wrong("key_env names the variable that holds the key, as MY_KEY; %s is no such name", shown(tostring(name)))
+  local given = tostring(name)
+  local is_key = #given > 30 or given:find("^sk%-")        -- not to be shown
+  return wrong("key_env names the variable that holds the key, as MY_KEY; %s is no such name", is_key and "what is given" or shown(given))
 end
 
 local function unknown(spec, provider)

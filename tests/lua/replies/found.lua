@@ -25,6 +25,13 @@ return {
     gives = { ["a.lua"] = (LOOP:gsub("n %+ v", "n + v * v")) },
   },
   {
+    name = "copied numbers that cannot be taken off, for the new lines are indented by no rule",
+    files = { ["a.lua"] = "function f()\n\tupdate(one, \"finished\")\n\tput(two, \"finished\")\nend\n" },
+    reply = "a.lua\n<<<<<<< SEARCH\n2| update(one, \"finished\")\n3| put(two, \"finished\")\n=======\n" ..
+      "2| if live then\n3|   update(one, \"finished\")\n4| end\n>>>>>>> REPLACE\n",
+    refused = "not_found", says = "update(one",
+  },
+  {
     name = "new lines indented as the file is, where the old ones came in tabs of the same depth",
     files = { ["a.lua"] = LOOP },
     reply = "a.lua\n<<<<<<< SEARCH\n\tfor _, v in ipairs(list) do\n\t\tn = n + v\n\tend\n=======\n  for i = 1, #list do\n    n = n + list[i]\n  end\n>>>>>>> REPLACE\n",

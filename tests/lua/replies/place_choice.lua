@@ -70,6 +70,8 @@ return {
   refused("one of two hunks is in the file already", diff("@@\n-  return list[1]\n+  return list[1] or nil\n@@\n function M.last(list)\n-  if list[1] == nil then\n+  if #list == 0 then\n     return nil\n"), "no_op", "line 10"),
   refused("a place that resembles what is sought", sr("  return list[#list - 1]\n", "  return nil\n"), "not_found", { "nearest place", "the block has `  return list[#list - 1]`", "send the whole file" }),
   refused("a misspelt name that two functions resemble", sr("function M.fast(list)\n  if #list == 0 then\n", "function M.fast(list)\n  if list == nil or #list == 0 then\n"), "ambiguous", "lines 3, 10"),
+  { name = "a line whose comment was left out", files = { ["pack.lua"] = "local c = {\n  rounds = 8,                            -- how often the circles grow\n  soft = 12,\n}\n" },
+    reply = sr("  rounds = 8,\n", "  rounds = 80,\n"), refused = "not_found", says = { "nearest place in the file is line 2", "-- how often the circles grow" } },
   refused("lines of another file", sr("def main():\n    train(load())\n", "def main():\n    pass\n"), "not_found", { "Nothing in the file (24 lines) resembles them", "Looked for:\n       | def main():" }),
   refused("a file that ends too soon", sr("  return list[#list // 2]\nend\n\nreturn M\n\nM.version = 1\n", "x\n"), "not_found", "the file ends after line 24"),
   {

@@ -25,6 +25,8 @@ local METHOD = "class Trainer:\n" .. STEP:gsub("([^\n]+)", "    %1"):gsub("model
 local TWO = "def lr(step):\n    warm = 100\n\n\n\ndef beta(step):\n    return 0.9\n"
 
 return {
+  case("a new line ends like the one it replaces, in a file of mixed line ends", "a = 1\r\nb = 2\nc = 3\r\n", diff("@@ -1,3 +1,3 @@\n a = 1\n-b = 2\n+b = 22\n c = 3\n"),
+    "a = 1\r\nb = 22\nc = 3\r\n", "line-ends"),
   case("spaces that the file has at the end of a context line", (STEP:gsub("batch%)\n\n", "batch)   \n\n")),
     diff("@@\n     loss = model(batch)\n \n-    loss.backward()\n+    loss.backward(retain_graph=True)\n"),
     (STEP:gsub("batch%)\n\n", "batch)   \n\n"):gsub("backward%(%)", "backward(retain_graph=True)")), "trailing-space"),

@@ -21,7 +21,7 @@ return {
   case("a diff of which only the names are there", "--- a/a.py\n+++ b/a.py\n", "truncated", "ends after its header"),
   case("no divider", "a.py\n<<<<<<< SEARCH\n    return x + 1\n    return x + 2\n>>>>>>> REPLACE\n", "malformed", "no `=======` line"),
   case("a second SEARCH before the first one ends", "a.py\n<<<<<<< SEARCH\n    return x + 1\n=======\n    return x + 2\n<<<<<<< SEARCH\n    return x - 1\n=======\n    return x - 2\n>>>>>>> REPLACE\n",
-    "malformed", { "line 2 of the reply", "`>>>>>>> REPLACE`" }),
+    "malformed", { "line 2 of the reply", "`>>>>>>> REPLACE`", "another one begins in line 6", "unified diff" }),
   case("four chevrons", "a.py\n<<<< SEARCH\n    return x + 1\n====\n    return x + 2\n>>>> REPLACE\n", "malformed", { "line 2 of the reply", "seven signs each" }),
   case("an end without a beginning", "a.py\n    return x + 1\n=======\n    return x + 2\n>>>>>>> REPLACE\n", "malformed", { "line 5 of the reply", "no complete search/replace block" }),
   case("a header without hunks", "```diff\n--- a/a.py\n+++ b/a.py\n```\nWhat do you think?\n", "malformed", { "has a header but no hunk", "`a.py`" }),

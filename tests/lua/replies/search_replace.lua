@@ -219,6 +219,26 @@ return {
     gives = { ["README.rst"] = "Packing\n=======\n\nCircles in a square.\n" },
   },
   {
+    name = "a second divider behind the new lines is not written into the code",
+    files = FILES,
+    reply = "pack.lua\n<<<<<<< SEARCH\n  return 26\n=======\n  return 27\n=======\n>>>>>>> REPLACE\n",
+    refused = "malformed",
+    says = { "a second line of equal signs", "one `=======` line" },
+  },
+  {
+    name = "two versions of the new lines, divided like the old ones",
+    files = FILES,
+    reply = "pack.lua\n<<<<<<< SEARCH\n  return 26\n=======\n  return 27\n=======\n  return 28\n>>>>>>> REPLACE\n",
+    refused = "malformed",
+    says = "a second line of equal signs",
+  },
+  {
+    name = "a first heading for a text without one",
+    files = { ["README.rst"] = "Packing.\n\nCircles.\n" },
+    reply = "<<<<<<< SEARCH\nPacking.\n=======\nPacking\n=======\n\nOf circles.\n>>>>>>> REPLACE\n",
+    gives = { ["README.rst"] = "Packing\n=======\n\nOf circles.\n\nCircles.\n" },
+  },
+  {
     name = "a hunk header, a fence and chevrons inside the code",
     files = { ["doc.md"] = "Write\n```diff\n@@ -1 +1 @@\n-a\n```\nand `<<<<<<<` marks a conflict.\n" },
     reply = "doc.md\n````\n<<<<<<< SEARCH\n```diff\n@@ -1 +1 @@\n-a\n```\n=======\n```diff\n@@ -1 +1 @@\n-a\n+b\n```\n>>>>>>> REPLACE\n````\n",
