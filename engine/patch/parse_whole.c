@@ -161,6 +161,8 @@ int er_scan_whole(er_scan *s, char *path, size_t body, size_t end, bool fenced) 
   return rc;
 }
 
+enum { TELLING = 16 };           /* letters of a line that is in the file by no accident */
+
 /* Lines of the file in front of the first block speak for a file that only
  * contains such blocks, in a string or a text, and not for blocks to apply. */
 int er_scan_whole_check(er_scan *s, size_t body, size_t end) {
@@ -172,7 +174,8 @@ int er_scan_whole_check(er_scan *s, size_t body, size_t end) {
     opener++, s->compared++;
   if (known != NULL && opener > body + 1 && opener < end && (s->compared += known->len / 16) < ER_SCAN_MAX_COMPARED) {
     er_lines_split(&file, known->bytes, known->len);
-    for (size_t i = body; i < opener; i++) own += !er_line_blank(&s->in[i]) && holds_line(s, &file, &s->in[i]);
+    for (size_t i = body; i < opener; i++)
+      if (!er_line_blank(&s->in[i]) && holds_line(s, &file, &s->in[i])) own += er_line_trim(s->in[i]).n < TELLING ? 1 : 2;
     er_lines_free(&file);
   }
   if (own >= 2)

@@ -53,7 +53,7 @@ static size_t add_edit(er_placing *p, const er_slot *s, const uint32_t *map, siz
   const er_pattern *t = &s->pattern;
   bool exact = s->by_number || (s->places.rung == ER_RUNG_EXACT && s->rung == ER_RUNG_EXACT);
   er_edit e = {.first = i > 0 && map[i - 1] != ER_NOWHERE ? map[i - 1] + (size_t)1 : i < t->m ? map[i] : s->pick.end,
-               .shift = s->pick.shift, .as_written = exact};
+               .window = s->pick.line, .window_end = s->pick.end, .shift = s->pick.shift, .as_written = exact};
   size_t last = SIZE_MAX;
   for (;; i++) {
     if (!er_range_empty(t, i)) {

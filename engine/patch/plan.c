@@ -333,8 +333,14 @@ static int by_place(const void *x, const void *y) {
   return a->order < b->order ? -1 : a->order > b->order;
 }
 
+/* Two blocks that quote the same lines and make something else of them contradict
+ * each other, wherever in those lines their changes are. */
+static bool same_window(const er_edit *a, const er_edit *b) {
+  return a->block != b->block && a->window_end > a->window && a->window == b->window && a->window_end == b->window_end;
+}
+
 static bool collide(const er_edit *a, const er_edit *b) {
-  if (b->first < a->first + a->removed) return true;
+  if (b->first < a->first + a->removed || same_window(a, b)) return true;
   return a->first == b->first && a->removed == 0 && b->removed == 0 && a->block != b->block;
 }
 

@@ -16,6 +16,7 @@ typedef struct {
   size_t first, removed;
   size_t from, to;
   size_t block, order;           /* which block asked for it; order of asking */
+  size_t window, window_end;     /* the lines that its hunk quotes; 0, 0: unknown */
   er_shift shift;
   bool as_written;               /* line ends as in the reply, not as in the file */
 } er_edit;

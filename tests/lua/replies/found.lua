@@ -62,4 +62,17 @@ return {
     reply = "```diff\n--- a/a.c\n+++ b/a.c\n@@\n int f(int a) {\n // ...\n   if (a &lt; b)\n-    return c;\n+    return c &amp; d;\n   return d + e;\n```\n",
     gives = { ["a.c"] = "int f(int a) {\n  int b = 1;\n  int c = 2;\n  int d = 3;\n  int e = 4;\n  if (a < b)\n    return c & d;\n  return d + e;\n}\n" },
   },
+  {
+    name = "two blocks that quote the same lines and make different things of them",
+    files = { ["a.c"] = "/* a */\n\n#include <a.h>\n\nint a;\n" },
+    reply = "a.c\n<<<<<<< SEARCH\n/* a */\n\n#include <a.h>\n\nint a;\n=======\n/* a */\n#include <a.h>\n\n\nint a;\n>>>>>>> REPLACE\n" ..
+      "<<<<<<< SEARCH\n/* a */\n\n#include <a.h>\n\nint a;\n=======\n/* a */\n#include <a.h>\n\n\nint b;\nint a;\n>>>>>>> REPLACE\n",
+    refused = "overlap", says = "blocks 1 and 2",
+  },
+  {
+    name = "a whole file that holds a search/replace block, and only one line in front of it is unchanged",
+    files = { ["a.lua"] = "-- Applies a reply to some files.\nlocal reply = [[\n<<<<<<< SEARCH\nlocal n = 1\n=======\nlocal n = 2\n>>>>>>> REPLACE\n]]\nlocal n = 1\n" },
+    reply = "a.lua\n```\n-- Applies a reply to some files.\nlocal text = [[\n<<<<<<< SEARCH\nlocal n = 1\n=======\nlocal n = 3\n>>>>>>> REPLACE\n]]\nprint(text)\n```\n",
+    refused = "malformed", says = "may be a whole file that contains such a block",
+  },
 }
