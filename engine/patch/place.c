@@ -48,12 +48,19 @@ static void map_lines(er_placing *p, const er_slot *s, uint32_t *map) {
   er_free(any);
 }
 
+/* Where in the file old[i] begins; `behind` is the file's line behind the last old
+ * line that it has.  Blank lines of the reply may be nowhere in the file. */
+static size_t begins_at(const er_slot *s, const uint32_t *map, size_t i, size_t behind) {
+  if (i > 0 && map[i - 1] != ER_NOWHERE) return behind;
+  return i < s->pattern.m && map[i] != ER_NOWHERE ? map[i] : behind;
+}
+
 /* A run of removed and new lines from old[i] on; returns the line behind it. */
-static size_t add_edit(er_placing *p, const er_slot *s, const uint32_t *map, size_t i) {
+static size_t add_edit(er_placing *p, const er_slot *s, const uint32_t *map, size_t i, size_t behind) {
   const er_pattern *t = &s->pattern;
   bool exact = s->by_number || (s->places.rung == ER_RUNG_EXACT && s->rung == ER_RUNG_EXACT);
-  er_edit e = {.first = i > 0 && map[i - 1] != ER_NOWHERE ? map[i - 1] + (size_t)1 : i < t->m ? map[i] : s->pick.end,
-               .window = s->pick.line, .window_end = s->pick.end, .shift = s->pick.shift, .as_written = exact};
+  er_edit e = {.first = begins_at(s, map, i, behind), .window = s->pick.line, .window_end = s->pick.end,
+               .shift = s->pick.shift, .as_written = exact};
   size_t last = SIZE_MAX;
   for (;; i++) {
     if (!er_range_empty(t, i)) {
@@ -101,10 +108,15 @@ static void report_slot(er_placing *p, const er_slot *s, const uint32_t *map) {
 
 static void add_edits(er_placing *p, const er_slot *s) {
   uint32_t few[128], *map = s->pattern.m > 128 ? er_malloc(s->pattern.m * sizeof *map) : few;
+  size_t behind = s->pick.line, seen = 0;
   map_lines(p, s, map);
   report_slot(p, s, map);
-  for (size_t i = 0; i <= s->pattern.m; i++)
-    if (!er_range_empty(&s->pattern, i) || (i < s->pattern.m && s->pattern.old[i].op == '-')) i = add_edit(p, s, map, i);
+  for (size_t i = 0; i <= s->pattern.m; i++) {
+    if (er_range_empty(&s->pattern, i) && (i == s->pattern.m || s->pattern.old[i].op != '-')) continue;
+    for (; seen < i; seen++)
+      if (map[seen] != ER_NOWHERE) behind = map[seen] + (size_t)1;
+    i = add_edit(p, s, map, i, behind);
+  }
   settle_end(p, s);
   if (map != few) er_free(map);
 }
