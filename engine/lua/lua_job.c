@@ -26,12 +26,12 @@ static bool disk_full(const char *dir) {
   return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < 1 << 20;
 }
 
-/* A job that failed on a full disk says nothing about its idea: the study stops, and
- * the job is as if it had never been. */
-static bool stop_for_disk(er_job_op *o, const er_job_result *r) {
+/* A job that ended on a full disk says nothing about its idea, though it may have
+ * ended well: not every program looks at what its writes return.  The study stops,
+ * and the job is as if it had never been. */
+static bool stop_for_disk(er_job_op *o) {
   er_err err;
-  bool well = r->ended == ER_ENDED_EXIT && r->exit_code == 0;
-  if (well || o->orphan || o->op.host->store == NULL || !disk_full(o->spec.dir)) return false;
+  if (o->orphan || o->op.host->store == NULL || !disk_full(o->spec.dir)) return false;
   er_fail(&err, "ENOSPC", "the disk is full at %s; free some space and start the same command again", o->spec.dir);
   er_remove_tree(o->spec.dir, NULL);
   er_host_fatal(o->op.host, &err);
@@ -42,7 +42,7 @@ static bool stop_for_disk(er_job_op *o, const er_job_result *r) {
 static void job_done(void *ud, const er_job_result *r) {
   er_job_op *o = ud;
   er_fault("job.exited");
-  if (stop_for_disk(o, r)) return;
+  if (stop_for_disk(o)) return;
   if (!o->orphan) er_job_op_result(o, r);
   o->ended = true;
   o->op.host->job_news++;
