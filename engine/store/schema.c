@@ -63,7 +63,7 @@ const char *const er_schema_migrations[] = {
   "  trial INTEGER NOT NULL REFERENCES trials(id), n INTEGER NOT NULL, round INTEGER NOT NULL, model TEXT NOT NULL,"
   "  reply TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, tick INTEGER NOT NULL,"
   "  PRIMARY KEY (trial, n)) STRICT, WITHOUT ROWID;"
-  "CREATE INDEX jobs_by_trial ON jobs(trial);"
+  "CREATE INDEX IF NOT EXISTS jobs_by_trial ON jobs(trial);"
   /* One call for ideas: how many it was asked for, gave, and gave again. */
   "CREATE TABLE questions("
   "  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, wanted INTEGER NOT NULL,"

@@ -196,6 +196,17 @@ static void a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader(voi
   run_sql(p, "INSERT INTO calls SELECT 1,'0',1,NULL,'chat','m','e','ok',1,0,0,0,0,0,0,NULL,NULL,0,NULL");
 }
 
+/* The first studies had an index that later ones got with version 2. */
+static void a_study_of_the_first_erlua_keeps_its_index(void **state) {
+  place *p = *state;
+  er_store *s;
+  er_err err;
+  er_store_close(create(p));
+  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; PRAGMA user_version=1");
+  if (er_store_open(&s, p->file, ER_STORE_WRITE, &err) < 0) fail_msg("%s", err.msg);
+  er_store_close(s);
+}
+
 static void a_reader_sees_one_state_while_a_writer_writes(void **state) {
   place *p = *state;
   er_store *w = create(p), *r;
@@ -245,6 +256,7 @@ int main(void) {
     T(files_that_are_no_study_are_refused_and_kept),
     T(a_strange_database_and_a_newer_study_are_told_apart),
     T(a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader),
+    T(a_study_of_the_first_erlua_keeps_its_index),
     T(a_reader_sees_one_state_while_a_writer_writes),
     T(a_lock_is_held_by_one_process_and_names_it),
   };
