@@ -36,17 +36,15 @@ static bool same_end(const er_index *x, const er_line *a, const er_line *b) {
   return crlf == (b->eol == ER_EOL_CRLF) || b->eol == ER_EOL_NONE || b->eol == ER_EOL_OPEN;
 }
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
 /* The same but for the length of runs of white space. */
 static bool same_runs(const er_line *a, const er_line *b) {
   uint32_t i = 0, j = 0;
   while (i < a->n && j < b->n) {
-    bool gap = is_space(a->s[i]);
-    if (gap != is_space(b->s[j]) || (!gap && a->s[i] != b->s[j])) return false;
+    bool gap = er_is_space(a->s[i]);
+    if (gap != er_is_space(b->s[j]) || (!gap && a->s[i] != b->s[j])) return false;
     i++, j++;
-    while (gap && i < a->n && is_space(a->s[i])) i++;
-    while (gap && j < b->n && is_space(b->s[j])) j++;
+    while (gap && i < a->n && er_is_space(a->s[i])) i++;
+    while (gap && j < b->n && er_is_space(b->s[j])) j++;
   }
   return i == a->n && j == b->n;
 }

@@ -4,8 +4,6 @@
 
 #include "base/mem.h"
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
 static bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80) != 0;
 }
@@ -14,7 +12,7 @@ static bool is_word(char c) {
  * between two bytes of words. */
 static int next_sign(const er_line *l, uint32_t *i, char *last) {
   uint32_t from = *i;
-  while (*i < l->n && is_space(l->s[*i])) ++*i;
+  while (*i < l->n && er_is_space(l->s[*i])) ++*i;
   if (*i == l->n) return -1;
   if (*i > from && is_word(*last) && is_word(l->s[*i])) return *last = ' ';
   *last = l->s[(*i)++];

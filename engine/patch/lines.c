@@ -39,10 +39,8 @@ bool er_line_same_text(const er_line *a, const er_line *b) {
   return a->n == b->n && memcmp(a->s, b->s, a->n) == 0;
 }
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
 er_line er_line_trim_end(er_line l) {
-  while (l.n > 0 && is_space(l.s[l.n - 1])) l.n--;
+  while (l.n > 0 && er_is_space(l.s[l.n - 1])) l.n--;
   return l;
 }
 

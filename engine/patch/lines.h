@@ -32,6 +32,9 @@ void er_lines_free(er_lines *l);
 /* Same bytes; the line ends are not looked at. */
 bool er_line_same_text(const er_line *a, const er_line *b);
 
+/* Space within a line; a CR is one that is no part of the line end. */
+static inline bool er_is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
 bool er_line_blank(const er_line *l);
 size_t er_line_indent(const er_line *l);          /* bytes of leading white space */
 er_line er_line_trim_end(er_line l);              /* without trailing white space */

@@ -17,10 +17,6 @@ local Study = {}
 Study.__index = Study
 Study.__name = "erlua.study"
 
-local function event(self, kind, text)
-  self.store:write("events", { time = host.time(), kind = kind, text = text })
-end
-
 ---Opens the study that the options ask for: creates it, or goes on with the newest one of
 ---the same script, environment and options that was not finished.
 ---@param opt table  from erlua.options; at least env
@@ -132,7 +128,7 @@ end
 function Study:log(format, ...)
   local line = select("#", ...) > 0 and format:format(...) or format
   if host.replaying() then return end         -- outside the logical clock, as `finished` below
-  event(self, "log", line)
+  opening.event(self, "log", line)
   host.progress(line)
 end
 
@@ -143,7 +139,7 @@ function Study:report()
     self.finished = true
     if self.how ~= "replayed" then              -- outside the logical clock: with more epochs the study goes on here
       self.store:change("studies", { id = 1, state = "finished" })
-      event(self, "finished", "")
+      opening.event(self, "finished", "")
     end
   end
   progress.finish(self)

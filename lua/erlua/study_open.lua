@@ -74,26 +74,26 @@ local function open_for(opt)
   local dir, what, code = files.choose(want)
   if not dir then fail(what, code == "different" and 2 or 1) end
   if what == "finished" then show_finished(dir, opt) end
-  check_models(opt)
+  local limits = check_models(opt)
   if what == "resume" then
     local ok, message = core.lock(dir)
     if not ok then fail(message) end
     local found
     found, message = files.read(dir, "write")
     if not found then fail(message) end
-    return found, want.env, "resumed"
+    return found, want.env, "resumed", limits
   end
   local store, message = files.create(dir, want, os.time())
   if not store then fail(message) end
-  return { dir = fs.realpath(dir), store = store, row = store:query("study")[1], options = opt }, want.env, "new"
+  return { dir = fs.realpath(dir), store = store, row = store:query("study")[1], options = opt }, want.env, "new", limits
 end
 
 -- `erlua resume` and `erlua replay` have chosen the study already.
 local function open_given(opened, opt)
-  if not opened.source then check_models(opt) end
+  local limits = not opened.source and check_models(opt) or nil
   local env, message = snapshot.env(opened)
   if not env then fail(message) end
-  return opened, env, opened.source and "replayed" or "resumed"
+  return opened, env, opened.source and "replayed" or "resumed", limits
 end
 
 local function set_up_jobs(self)
@@ -114,7 +114,8 @@ local function sweep(self)
   end
 end
 
-local function event(self, kind, text)
+---A line of the study's diary.
+function M.event(self, kind, text)
   self.store:write("events", { time = host.time(), kind = kind, text = text })
 end
 
@@ -126,8 +127,8 @@ end
 function M.open(opt, class)
   check_options(opt)
   local given = session.opened
-  local found, env, how = nil, nil, nil
-  if given then found, env, how = open_given(given, opt) else found, env, how = open_for(opt) end
+  local found, env, how, limits
+  if given then found, env, how, limits = open_given(given, opt) else found, env, how, limits = open_for(opt) end
   local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0, next_id = 1 }, class)
   local ok, message = true, nil
   if how ~= "replayed" then ok, message = snapshot.extract(self.dir, env) end
@@ -137,14 +138,14 @@ function M.open(opt, class)
     sweep(self)
     if files.options_changed(found, opt) then files.keep_options(found.store, opt) end
     self.store:change("studies", { id = 1, state = "running" })
-    event(self, "resumed", "erlua " .. host.version())
+    M.event(self, "resumed", "erlua " .. host.version())
   elseif how == "new" then
-    event(self, "begun", session.running().name .. " on " .. env.name)
+    M.event(self, "begun", session.running().name .. " on " .. env.name)
   end
   local prompt = session.running().name == "repl"
   local known = core.attach(found.store, self.dir, found.row.seed, given and given.source, prompt)
   if prompt then self.next_id = found.store:query("max_ids")[1].trial + 1 end
-  if how ~= "replayed" then self.spending = spending.begin(self, check_models(opt)) end
+  if how ~= "replayed" then self.spending = spending.begin(self, limits) end
   progress.begin(self, known)
   models.begin(self)
   self.trial_room = trials.new(self)

@@ -85,11 +85,7 @@ function M.answer(req, res, reply, body)
   body = body or json.decode(req.body) or {}
   if wire.plain(res, reply, error_body) then return end
   if not body.stream then return whole(res, reply, body) end
-  res:head(200, { ["Content-Type"] = "text/event-stream" })
-  for _, event in ipairs(M.events(reply, body)) do
-    res:write(event)
-    if reply.pause then res:sleep(reply.pause) end
-  end
+  wire.stream(res, M.events(reply, body), reply.pause)
 end
 
 if type(...) == "table" then return wire.server(..., M.answer) end

@@ -65,11 +65,7 @@ function M.answer(req, res, reply, body)
   if wire.plain(res, reply, error_body) then return end
   local head = { id = "chatcmpl-1", created = 1, model = reply.model or body.model }
   if not body.stream then return whole(res, reply, body, head) end
-  res:head(200, { ["Content-Type"] = "text/event-stream" })
-  for _, event in ipairs(M.events(reply, body)) do
-    res:write(event)
-    if reply.pause then res:sleep(reply.pause) end
-  end
+  wire.stream(res, M.events(reply, body), reply.pause)
 end
 
 if type(...) == "table" then return wire.server(..., M.answer) end

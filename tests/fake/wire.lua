@@ -76,6 +76,16 @@ function M.plain(res, reply, error_body)
   return true
 end
 
+---A reply as a stream of events.
+---@param pause number|nil  seconds behind each
+function M.stream(res, events, pause)
+  res:head(200, { ["Content-Type"] = "text/event-stream" })
+  for _, event in ipairs(events) do
+    res:write(event)
+    if pause then res:sleep(pause) end
+  end
+end
+
 ---A server of one provider's format, or the module where it is required.
 ---@param answer fun(req: table, res: table, reply: table, body: table)
 function M.server(args, answer)

@@ -113,7 +113,7 @@ t.test("an engine that is killed together with its jobs runs them once more", fu
   local dir = t.tmpdir() .. "/study"
   local args = search(dir, 1, 2, { "--preset", "long" })
   local ran = erlua.spawn(engine.run, args)
-  engine.await("a job runs", function() return (t.read(dir .. "/jobs/1/started") or "") ~= "" end)
+  t.await("a job runs", function() return (t.read(dir .. "/jobs/1/started") or "") ~= "" end)
   ran:cancel()
   ran:wait()
   for pid in engine.processes(dir):gmatch("%f[^\n\0](%d+) ") do os.execute("kill -9 " .. pid .. " 2>/dev/null") end
@@ -171,7 +171,7 @@ t.test("a job that the strategy gave up just before the kill is ended by the nex
     met = met or engine.processes(study) ~= "" and engine.sql(study, "SELECT count(*) FROM effects WHERE kind = 'cancel'") == "1"
     if r.signal == 9 then r = engine.run(args) end
     t.eq(r.code, 0, r.stderr)
-    engine.await("the job is ended", function() return engine.processes(study) == "" end)
+    t.await("the job is ended", function() return engine.processes(study) == "" end)
     t.eq(engine.run(args).code, 0)
     t.eq(assert(erlua.exec { "ls", study .. "/jobs" }).stdout, "", "folders left")
     r = engine.run { "replay", study }

@@ -98,7 +98,7 @@ t.test("a study in use elsewhere is exit 1 with the pid of who uses it; readers 
   local study = dir .. "/studies/bestofn-shell"
   local running = engine.start(search { "--preset", "slow" }, { cwd = dir })
   local pid = engine.pid(study)
-  engine.await("it has begun", function() return t.read(study .. "/study.db") and engine.processes(study) ~= "" end)
+  t.await("it has begun", function() return t.read(study .. "/study.db") and engine.processes(study) ~= "" end)
   for _, args in ipairs { search { "--preset", "slow" }, search { "--preset", "slow", "--study", study }, { "resume", study } } do
     local r = engine.run(args, { cwd = dir })
     t.eq(r.code, 1, table.concat(args, " "))
@@ -296,7 +296,7 @@ end)
 t.test("a study can be replayed at any moment of its life, also while it runs", function()
   local dir = t.tmpdir() .. "/s"
   local e = engine.start(search({ "--study", dir }, 4))
-  engine.await("it is there", function() return t.read(dir .. "/study.db") and engine.run({ "replay", dir }).code == 0 end)
+  t.await("it is there", function() return t.read(dir .. "/study.db") and engine.run({ "replay", dir }).code == 0 end)
   local n = 0
   while not e.done() do
     replays(dir)
@@ -326,7 +326,7 @@ local function running(extra)
   local args = search({ "--study", dir, "--preset", "long", table.unpack(extra or {}) }, 1)
   local e = engine.start(args)
   local pid = engine.pid(dir)
-  engine.await("two jobs run", function() return select(2, engine.processes(dir):gsub("supervise", "")) >= 2 end)
+  t.await("two jobs run", function() return select(2, engine.processes(dir):gsub("supervise", "")) >= 2 end)
   return dir, e, pid, args
 end
 
@@ -397,7 +397,7 @@ erlua.sleep(0.001)
   local args = { script, "--env", engine.env, "--study", dir .. "/s", "--preset", "slow" }
   local e = engine.start(args)
   local pid = engine.pid(dir .. "/s")
-  engine.await("the loop is reached", function()
+  t.await("the loop is reached", function()
     local ok, n = pcall(engine.sql, dir .. "/s", "SELECT count(*) FROM effects WHERE kind = 'sleep'")
     return ok and n ~= "0"
   end)
@@ -449,7 +449,7 @@ t.test("Ctrl-C in a script without a study ends it with 130, in a loop and in a 
     local script = t.write(dir .. "/s.lua", "local f = io.open('" .. dir .. "/ready', 'w') f:close() " .. body)
     local pid_file = dir .. "/pid"
     local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "echo $$ > " .. pid_file .. "; exec " .. t.erlua .. " " .. script })
-    engine.await("it runs", function() return t.read(dir .. "/ready") end)
+    t.await("it runs", function() return t.read(dir .. "/ready") end)
     erlua.sleep(0.05)
     engine.signal("INT", t.read(pid_file):match("%d+"))
     local _, r = e:wait()
@@ -543,7 +543,7 @@ t.test("a full disk is a clear message and exit 1, and the study goes on once th
   local dir, unmount <close> = small_disk("8m")
   local args = search({ "--study", dir .. "/s" }, 12)
   local e = engine.start(args)
-  engine.await("five trials are done", function()
+  t.await("five trials are done", function()
     local ok, n = pcall(engine.sql, dir .. "/s", "SELECT count(*) FROM trials WHERE outcome IS NOT NULL")
     return ok and tonumber(n) >= 5
   end)

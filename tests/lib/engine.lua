@@ -51,16 +51,6 @@ return function(t)
 
   function M.signal(name, pid) assert(os.execute("kill -" .. name .. " " .. pid)) end
 
-  ---Waits until a condition holds, 20 s at most.
-  function M.await(what, condition)
-    for _ = 1, 4000 do
-      local v = condition()
-      if v then return v end
-      erlua.sleep(0.005)
-    end
-    error("waited in vain until " .. what)
-  end
-
   ---What one SQL statement says, rows as lines.
   function M.sql(dir, statement)
     local r = assert(erlua.exec { "sqlite3", "-cmd", ".timeout 5000", dir .. "/study.db", statement })

@@ -81,14 +81,4 @@ function M.start(t, script, opts)
   return server
 end
 
----Waits until a condition holds, 20 s at most.
-function M.await(what, condition)
-  for _ = 1, 4000 do
-    local v = condition()
-    if v then return v end
-    erlua.sleep(0.005)
-  end
-  error("waited in vain until " .. what, 2)
-end
-
 return M

@@ -151,6 +151,16 @@ function t.raises(fn, pattern)
   return e
 end
 
+---Waits until a condition holds, 20 s at most.
+function t.await(what, condition)
+  for _ = 1, 4000 do
+    local v = condition()
+    if v then return v end
+    erlua.sleep(0.005)
+  end
+  error("waited in vain until " .. what, 2)
+end
+
 ---Ends the test as skipped.
 function t.skip(reason) error(setmetatable({ reason = reason }, Skip), 0) end
 

@@ -145,9 +145,9 @@ t.test("a reply that was closed, or that nobody holds any more, frees its connec
     response:close()
     t.raises(function() response:read() end, "was closed")
   end
-  fake.await("the closed ones are gone", function() return #server.gone() == 3 end)
+  t.await("the closed ones are gone", function() return #server.gone() == 3 end)
   do t.ok(http.request { url = server.url }) end
-  fake.await("the forgotten one is gone", function()
+  t.await("the forgotten one is gone", function()
     collectgarbage()
     return #server.gone() == 4
   end)

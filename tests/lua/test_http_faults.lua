@@ -85,7 +85,7 @@ t.test("a body larger than max_bytes is an error, and its connection is closed",
   local server = fake.start(t, [[return function(req, res) while true do res:write(("x"):rep(10000)) end end]])
   local before = fails({ url = server.url, max_bytes = 1000000 }, "ETOOBIG", "its reply is larger than 1000000 bytes")
   t.ok(#before <= 1000000)
-  fake.await("the server sees it", function() return #server.gone() == 1 end)
+  t.await("the server sees it", function() return #server.gone() == 1 end)
   t.eq({ ask { url = raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345").url, max_bytes = 5 } }, { 200, "12345" })
 end)
 
@@ -96,7 +96,7 @@ t.test("silence ends by idle_timeout, before the reply and within it", function(
   end]])
   fails({ url = server.url, idle_timeout = 0.1 }, "EIDLE", "no byte for 0.1 s.*there is no reply")
   t.eq(fails({ url = server.url .. "/begun", idle_timeout = 0.1 }, "EIDLE", "has begun and not ended"), "so far")
-  fake.await("both connections are closed", function() return #server.gone() == 2 end)
+  t.await("both connections are closed", function() return #server.gone() == 2 end)
 end)
 
 t.test("every byte puts the idle limit off", function()
@@ -132,11 +132,11 @@ t.test("a task that is cancelled closes its socket at once, wherever it waits", 
   end]])
   for i, path in ipairs { "/", "/begun" } do
     local task = erlua.spawn(function() ask { url = server.url .. path } end)
-    fake.await("the request is there", function() return #server.requests() == i end)
+    t.await("the request is there", function() return #server.requests() == i end)
     if path == "/begun" then erlua.sleep(0.05) end
     task:cancel()
     task:wait()
-    fake.await("the server sees the end", function() return #server.gone() == i end)
+    t.await("the server sees the end", function() return #server.gone() == i end)
   end
 end)
 
@@ -146,10 +146,10 @@ t.test("a task that is cancelled while it connects leaves nothing behind", funct
   for i = 1, 20 do
     tasks[i] = erlua.spawn(function() ask { url = server.url:gsub("^http:", "https:") .. "/" .. i, connect_timeout = 60 } end)
   end
-  fake.await("they speak TLS to a server that does not answer", function() return open() > 1 end)
+  t.await("they speak TLS to a server that does not answer", function() return open() > 1 end)
   for _, task in ipairs(tasks) do task:cancel() end
   for _, task in ipairs(tasks) do t.eq(task:wait(), false) end
-  fake.await("their connections are closed", function() return open() == 1 end)
+  t.await("their connections are closed", function() return open() == 1 end)
 end)
 
 t.test("a reader that falls behind makes the server wait, and is not taken for silence", function()
@@ -162,7 +162,7 @@ t.test("a reader that falls behind makes the server wait, and is not taken for s
   end]])
   local response <close> = t.ok(http.request { url = server.url, max_bytes = TOTAL, idle_timeout = 0.2 })
   local before, same = nil, 0
-  fake.await("the server stands still", function()
+  t.await("the server stands still", function()
     local _, sent = ask { url = server.url .. "/sent" }
     same = sent == before and same + 1 or 0
     before = sent
@@ -196,7 +196,7 @@ t.test("a connection that the server closed while it was idle costs nobody a req
   local server = fake.start(t, [[return function(req, res) res:raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") end]])
   for _ = 1, 5 do
     t.eq({ ask { url = server.url, body = "{}" } }, { 200, "ok" })
-    fake.await("it is closed", function() return server.stats().open <= 1 end)
+    t.await("it is closed", function() return server.stats().open <= 1 end)
   end
 end)
 

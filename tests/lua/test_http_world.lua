@@ -115,7 +115,7 @@ local function tls_server()
     server:cancel()
     server:wait()
   end)
-  local port = fake.await("openssl listens", function() return (t.read(dir .. "/out") or ""):match("ACCEPT [^\n]-:(%d+)") end)
+  local port = t.await("openssl listens", function() return (t.read(dir .. "/out") or ""):match("ACCEPT [^\n]-:(%d+)") end)
   return "https://localhost:" .. port .. "/hello", dir .. "/cert.pem", port
 end
 
@@ -160,7 +160,7 @@ t.test("a proxy's tunnel carries TLS to the server itself, and the proxy sees no
     proxy:cancel()
     proxy:wait()
   end)
-  local at = fake.await("the proxy listens", function() return tonumber(t.read(dir .. "/port") or "") end)
+  local at = t.await("the proxy listens", function() return tonumber(t.read(dir .. "/port") or "") end)
   local env = { https_proxy = "http://127.0.0.1:" .. math.tointeger(at), SSL_CERT_FILE = cert }
   t.eq(elsewhere(env, url:gsub("localhost", "model.invalid"), '["X-Key"] = "secret"'), "200 over TLS\n")
   t.match(t.read(dir .. "/log"), "^CONNECT model.invalid:%d+ HTTP/1.1\r\n")

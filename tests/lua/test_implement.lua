@@ -96,7 +96,7 @@ t.test("the first sample that applies wins, and the rest is cancelled and counte
   t.eq(trial.calls, 4)
   local report = json.decode(t.run({ t.erlua, "report", dir .. "/study", "--json" }).out)
   t.eq({ report.calls[1].purpose, report.calls[1].calls, report.calls[1].cancelled }, { "implement", 4, 2 })
-  fake.await("the server has seen them leave", function() return #server.gone() == 2 end)
+  t.await("the server has seen them leave", function() return #server.gone() == 2 end)
 end)
 
 t.test("the check decides between samples, is run once for each distinct change, and its words go back", function()

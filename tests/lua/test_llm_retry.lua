@@ -332,10 +332,10 @@ t.test("leaving the loop cancels the samples that are left, whose connections go
   ]])
   for i, reply in erlua.llm("openai:m@" .. s.url):samples("hello", 4) do
     t.eq({ i, reply.text }, { 1, "yes" })
-    fake.await("the others are on their way", function() return #s.requests() == 4 end)
+    t.await("the others are on their way", function() return #s.requests() == 4 end)
     break
   end
-  fake.await("the others are gone", function() return #s.gone() == 3 end)
+  t.await("the others are gone", function() return #s.gone() == 3 end)
 end)
 
 t.test("n asks so often and gives a list; a seed is another one for each", function()

@@ -103,7 +103,7 @@ t.test("cancelled samples are counted with what had arrived, as an estimate", fu
   ]])
   local r = s.run("m", { "--prompts", "1", "--samples-of", "3" })
   t.eq(r.code, 0, r.stderr)
-  fake.await("the others are gone", function() return #s.server.gone() == 2 end)
+  t.await("the others are gone", function() return #s.server.gone() == 2 end)
   t.eq(s.sql("SELECT state, count(*), min(estimated), sum(input > 0), min(output) > 50 FROM calls WHERE state <> 'ok' GROUP BY state"),
     "cancelled|2|1|2|1")
   s.replay()
@@ -219,7 +219,7 @@ t.test("Ctrl-C waits for the replies that are on their way, records them and sen
   ]])
   local args = { s.file, "--env", engine.env, "--study", s.study, "--llm", "openai:m@" .. s.url, "--prompts", "3", "--concurrency", "1" }
   local running = engine.start(args)
-  fake.await("the first question is asked", function() return #s.server.requests() == 1 end)
+  t.await("the first question is asked", function() return #s.server.requests() == 1 end)
   engine.signal("INT", engine.pid(s.study))
   local r = running.result()
   t.eq(r.code, 3, r.stderr)
@@ -239,7 +239,7 @@ t.test("a call that was in flight when the engine was killed counts as lost, by 
     end
   ]])
   local running = engine.start({ s.file, "--env", engine.env, "--study", s.study, "--llm", "openai:m@" .. s.url, "--prompts", "1" })
-  fake.await("the question is asked", function() return #s.server.requests() == 1 end)
+  t.await("the question is asked", function() return #s.server.requests() == 1 end)
   engine.signal("KILL", engine.pid(s.study))
   running.result()
   t.eq(s.run("m", { "--prompts", "1" }).code, 0)
@@ -253,7 +253,7 @@ t.test("calls that wait for an endpoint when the engine is killed have cost noth
   local running = engine.start({ s.file, "--env", engine.env, "--study", s.study, "--llm", "openai:503@" .. s.url, "--prompts", "3" },
     { env = { ERLUA_LLM_TIMES = TIMES:gsub("probe=0.05", "probe=30") } })
   local before = 0
-  fake.await("they wait", function()
+  t.await("they wait", function()
     local sent = #s.server.requests()
     local still = sent >= 6 and sent == before
     before = sent

@@ -78,7 +78,7 @@ local function survives_kills(server, shares, args)
     local before = #server.requests()
     local argv = { "strategies/evolve.lua", "--study", dir .. "/study", "--json", table.unpack(args) }
     local going = erlua.spawn(engine.run, argv, { cwd = dir })
-    engine.await("enough calls have been made", function() return going:done() or #server.requests() - before > share * calls end)
+    t.await("enough calls have been made", function() return going:done() or #server.requests() - before > share * calls end)
     going:cancel()                                     -- kill -9
     going:wait()
     run(dir, "evolve", args)

@@ -68,7 +68,7 @@ end
 -- Time is spent by the clock alone, but a call is no more begun when it is over.
 local function amounts(usage, cost) return { cost = cost or 0, tokens = tally.tokens(usage), calls = 1, wall = 0 } end
 
-local KINDS = { "input", "cache_read", "cache_write", "output", "thinking" }
+local KINDS = tally.KINDS
 
 local function columns(usage, row)
   for i = 1, #KINDS do

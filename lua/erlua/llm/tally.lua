@@ -5,7 +5,10 @@ local usages = require("erlua.llm.usage")
 
 local M = {}
 
-local KINDS = { "input", "cache_read", "cache_write", "output", "thinking" }
+-- The numbers of a usage.
+M.KINDS = { "input", "cache_read", "cache_write", "output", "thinking" }
+
+local KINDS = M.KINDS
 
 ---@return table usage  of nothing
 function M.none() return { input = 0, cache_read = 0, cache_write = 0, output = 0, thinking = 0, estimated = false } end
