@@ -58,17 +58,17 @@ static int check_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *o
   er_tensor *xs[3] = {q, k, v};
   for (int i = 0; i < 3; i++) {
     if (er_want_float(name, xs[i], err) < 0) return -1;
-    if (xs[i]->v.nd != 4) return er_refuse(err, "shape", name, 3, xs, "query, key and value are (batch, heads, tokens, size)");
-    if (xs[i]->v.size[0] != q->v.size[0]) return er_refuse(err, "shape", name, 3, xs, "the batches differ");
+    if (xs[i]->v.nd != 4) return er_tensor_refuse(err, "shape", name, 3, xs, "query, key and value are (batch, heads, tokens, size)");
+    if (xs[i]->v.size[0] != q->v.size[0]) return er_tensor_refuse(err, "shape", name, 3, xs, "the batches differ");
   }
   if (k->v.size[1] != v->v.size[1] || k->v.size[1] == 0 || q->v.size[1] % k->v.size[1] != 0)
-    return er_refuse(err, "shape", name, 3, xs, "keys and values have the same number of heads, and it divides the queries'");
-  if (k->v.size[2] != v->v.size[2]) return er_refuse(err, "shape", name, 3, xs, "keys and values have the same number of tokens");
-  if (q->v.size[3] != k->v.size[3]) return er_refuse(err, "shape", name, 3, xs, "queries and keys have the same size");
-  if (opt->window > 0 && !opt->causal) return er_refuse(err, "range", name, 3, xs, "a window needs is_causal");
-  if (opt->window < 0 || opt->softcap < 0) return er_refuse(err, "range", name, 3, xs, "window and softcap are not negative");
+    return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of heads, and it divides the queries'");
+  if (k->v.size[2] != v->v.size[2]) return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of tokens");
+  if (q->v.size[3] != k->v.size[3]) return er_tensor_refuse(err, "shape", name, 3, xs, "queries and keys have the same size");
+  if (opt->window > 0 && !opt->causal) return er_tensor_refuse(err, "range", name, 3, xs, "a window needs is_causal");
+  if (opt->window < 0 || opt->softcap < 0) return er_tensor_refuse(err, "range", name, 3, xs, "window and softcap are not negative");
   if (opt->slopes != NULL && (opt->slopes->v.nd != 1 || opt->slopes->v.size[0] != q->v.size[1]))
-    return er_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads", (long long)q->v.size[1]);
+    return er_tensor_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads", (long long)q->v.size[1]);
   return 0;
 }
 
@@ -184,12 +184,12 @@ static int64_t largest(const er_tensor *ids) {
 static int check_rope(er_tensor *x, const er_rope *o, int64_t rotated, er_err *err) {
   er_tensor *xs[2] = {x, o->positions};
   if (er_want_float("rope", x, err) < 0) return -1;
-  if (x->v.nd < 2) return er_refuse(err, "shape", "rope", 1, xs, "it turns (..., tokens, size)");
+  if (x->v.nd < 2) return er_tensor_refuse(err, "shape", "rope", 1, xs, "it turns (..., tokens, size)");
   if (rotated < 2 || rotated % 2 != 0 || rotated > x->v.size[x->v.nd - 1])
-    return er_refuse(err, "shape", "rope", 1, xs, "%lld of the last dim cannot be turned in pairs", (long long)rotated);
+    return er_tensor_refuse(err, "shape", "rope", 1, xs, "%lld of the last dim cannot be turned in pairs", (long long)rotated);
   if (o->positions != NULL && (o->positions->v.nd != 1 || o->positions->v.size[0] != x->v.size[x->v.nd - 2]))
-    return er_refuse(err, "shape", "rope", 2, xs, "there is one position for each token");
-  if (o->offset < 0) return er_refuse(err, "range", "rope", 1, xs, "positions count from 0");
+    return er_tensor_refuse(err, "shape", "rope", 2, xs, "there is one position for each token");
+  if (o->offset < 0) return er_tensor_refuse(err, "range", "rope", 1, xs, "positions count from 0");
   return 0;
 }
 

@@ -44,7 +44,7 @@ static er_tensor *apply(er_ew op, er_dtype d, int n, er_tensor *const *xs, const
   for (int i = 1; i < n; i++) {
     er_view so_far = shape;
     if (er_broadcast(&so_far, &xs[i]->v, &shape.nd, shape.size) == 0) continue;
-    er_refuse(err, "shape", er_ew_name(op), n, xs, "these shapes do not broadcast: from the right, sizes must be equal or 1");
+    er_tensor_refuse(err, "shape", er_ew_name(op), n, xs, "these shapes do not broadcast: from the right, sizes must be equal or 1");
     return NULL;
   }
   if ((y = er_make(er_tensor_home(xs[0]), d, shape.nd, shape.size, err)) != NULL) er_run(op, y, n, xs, p);
@@ -149,7 +149,7 @@ er_tensor *er_tensor_unary(er_ew op, er_tensor *x, double p0, double p1, er_err 
   if (op == ER_EW_POW_S && p0 == -0.5) op = ER_EW_RSQRT;
   if (op == ER_EW_POW_S && p0 == -1) op = ER_EW_RECIPROCAL;
   if (op == ER_EW_SOFTCAP && !(p0 > 0)) {
-    er_refuse(err, "range", "softcap", 1, &x, "the cap must be above 0, not %g", p0);
+    er_tensor_refuse(err, "range", "softcap", 1, &x, "the cap must be above 0, not %g", p0);
     return NULL;
   }
   return unary_of(op, x, unary_dtype(op, x->v.dtype, p0, p1), p0, p1, err);
@@ -318,11 +318,11 @@ int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, c
   for (int i = 0; i < n; i++) {
     xs[i + 1] = others[i];
     if (!fits_into(&x->v, &others[i]->v))
-      return er_refuse(err, "shape", er_ew_name(op), i + 2, xs, "the second does not broadcast to the first, which is changed in place");
+      return er_tensor_refuse(err, "shape", er_ew_name(op), i + 2, xs, "the second does not broadcast to the first, which is changed in place");
   }
   for (int i = 0; i < x->v.nd; i++)
     if (x->v.stride[i] == 0 && x->v.size[i] > 1)
-      return er_refuse(err, "shape", er_ew_name(op), 1, &x, "an expanded tensor has one element in several places; :clone() it first");
+      return er_tensor_refuse(err, "shape", er_ew_name(op), 1, &x, "an expanded tensor has one element in several places; :clone() it first");
   er_run(op, x, n + 1, xs, p);
   er_bump(x);
   return 0;
@@ -331,7 +331,7 @@ int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, c
 int er_tensor_copy(er_tensor *to, er_tensor *from, er_err *err) {
   er_tensor *both[2] = {to, from};
   if (er_writable("copy", to, err) < 0) return -1;
-  if (!fits_into(&to->v, &from->v)) return er_refuse(err, "shape", "copy", 2, both, "the second does not broadcast to the first");
+  if (!fits_into(&to->v, &from->v)) return er_tensor_refuse(err, "shape", "copy", 2, both, "the second does not broadcast to the first");
   er_run(ER_EW_COPY, to, 1, &from, NULL);
   er_bump(to);
   return 0;

@@ -34,7 +34,7 @@ static int check_targets(const char *name, const rows *r, er_tensor *target, con
   const int32_t *id = r->ids->v.data;
   for (int64_t i = 0; i < r->rows; i++)
     if (id[i] != opt->ignore && (id[i] < 0 || id[i] >= r->classes))
-      return er_refuse(err, "range", name, 1, &target, "target %d (element %lld) is none of the classes 0..%lld", id[i],
+      return er_tensor_refuse(err, "range", name, 1, &target, "target %d (element %lld) is none of the classes 0..%lld", id[i],
                        (long long)i + 1, (long long)r->classes - 1);
   return 0;
 }
@@ -42,11 +42,11 @@ static int check_targets(const char *name, const rows *r, er_tensor *target, con
 static int prepare(const char *name, rows *r, er_tensor *x, er_tensor *target, const er_loss *opt, er_err *err) {
   er_tensor *xs[3] = {x, target, opt->weight};
   if (er_want_float(name, x, err) < 0) return -1;
-  if (er_dtype_is_float(target->v.dtype)) return er_refuse(err, "dtype", name, 2, xs, "targets are whole numbers");
+  if (er_dtype_is_float(target->v.dtype)) return er_tensor_refuse(err, "dtype", name, 2, xs, "targets are whole numbers");
   r->rows = 1;
   for (int i = 0; i + 1 < x->v.nd; i++) r->rows *= x->v.size[i];
   if (x->v.nd < 1 || er_tensor_count(target) != r->rows || (opt->weight != NULL && er_tensor_count(opt->weight) != r->rows))
-    return er_refuse(err, "shape", name, 3, xs, "there is one target, and one weight if any, for each row of the last dim");
+    return er_tensor_refuse(err, "shape", name, 3, xs, "there is one target, and one weight if any, for each row of the last dim");
   if ((r->ids = er_cast(target, ER_I32, err)) == NULL) return -1;
   if (opt->weight != NULL && (r->weight = er_cast(opt->weight, ER_F32, err)) == NULL) return -1;
   if (check_targets(name, r, target, opt, err) < 0) return -1;
@@ -211,9 +211,9 @@ static int check_head(er_tensor *h, er_tensor *w, const er_loss *opt, er_err *er
   er_tensor *xs[2] = {h, w};
   if (er_want_float("lm_loss", h, err) < 0 || er_want_float("lm_loss", w, err) < 0) return -1;
   if (h->v.nd < 1 || w->v.nd != 2 || w->v.size[1] != h->v.size[h->v.nd - 1])
-    return er_refuse(err, "shape", "lm_loss", 2, xs, "hidden states (..., size) take a weight (classes, size)");
+    return er_tensor_refuse(err, "shape", "lm_loss", 2, xs, "hidden states (..., size) take a weight (classes, size)");
   if (opt->reduction == ER_REDUCE_NONE && er_tape_wants(2, xs))
-    return er_refuse(err, "range", "lm_loss", 2, xs, "its gradient needs reduction mean or sum; weights can stand for each row's factor");
+    return er_tensor_refuse(err, "range", "lm_loss", 2, xs, "its gradient needs reduction mean or sum; weights can stand for each row's factor");
   return 0;
 }
 

@@ -89,13 +89,13 @@ static er_tensor *matmul(er_tensor *a, er_tensor *b, er_err *err) {
   er_node *n;
   int64_t k = a->v.size[a->v.nd - 1], kb = b->v.size[b->v.nd - 2];
   if (k != kb) {
-    er_refuse(err, "shape", "matmul", 2, xs, "the inner sizes %lld and %lld differ", (long long)k, (long long)kb);
+    er_tensor_refuse(err, "shape", "matmul", 2, xs, "the inner sizes %lld and %lld differ", (long long)k, (long long)kb);
     return NULL;
   }
   la.nd -= 2;
   lb.nd -= 2;
   if (er_broadcast(&la, &lb, &shape.nd, shape.size) < 0) {
-    er_refuse(err, "shape", "matmul", 2, xs, "the leading dims do not broadcast");
+    er_tensor_refuse(err, "shape", "matmul", 2, xs, "the leading dims do not broadcast");
     return NULL;
   }
   shape.size[shape.nd] = a->v.size[a->v.nd - 2];
@@ -126,7 +126,7 @@ er_tensor *er_tensor_matmul(er_tensor *a, er_tensor *b, er_err *err) {
   er_tensor *xs[2] = {a, b}, *a2, *b2, *y = NULL, *t;
   if (er_want_float("matmul", a, err) < 0 || er_want_float("matmul", b, err) < 0) return NULL;
   if (a->v.nd == 0 || b->v.nd == 0) {
-    er_refuse(err, "shape", "matmul", 2, xs, "a single number is no matrix; use *");
+    er_tensor_refuse(err, "shape", "matmul", 2, xs, "a single number is no matrix; use *");
     return NULL;
   }
   if (a->v.nd > 2 && b->v.nd == 2 && er_tensor_count(a) > 0 && a->v.size[a->v.nd - 1] == b->v.size[0]) return folded(a, b, err);
@@ -229,9 +229,9 @@ static int check_linear(er_tensor *x, er_tensor *w, er_tensor *bias, er_err *err
   er_tensor *xs[3] = {x, w, bias};
   if (er_want_float("linear", x, err) < 0 || er_want_float("linear", w, err) < 0) return -1;
   if (x->v.nd < 1 || w->v.nd != 2 || x->v.size[x->v.nd - 1] != w->v.size[1])
-    return er_refuse(err, "shape", "linear", bias != NULL ? 3 : 2, xs, "an input (..., in) takes a weight (out, in)");
+    return er_tensor_refuse(err, "shape", "linear", bias != NULL ? 3 : 2, xs, "an input (..., in) takes a weight (out, in)");
   if (bias != NULL && (bias->v.nd != 1 || bias->v.size[0] != w->v.size[0]))
-    return er_refuse(err, "shape", "linear", 3, xs, "the bias has one number for each of %lld outputs", (long long)w->v.size[0]);
+    return er_tensor_refuse(err, "shape", "linear", 3, xs, "the bias has one number for each of %lld outputs", (long long)w->v.size[0]);
   return 0;
 }
 
@@ -299,7 +299,7 @@ er_tensor *er_tensor_conv1d(er_tensor *x, er_tensor *w, er_tensor *bias, er_err 
   if (er_want_float("conv1d", x, err) < 0 || er_want_float("conv1d", w, err) < 0) return NULL;
   if (x->v.nd != 3 || w->v.nd != 2 || w->v.size[0] != x->v.size[2] || w->v.size[1] < 1 ||
       (bias != NULL && (bias->v.nd != 1 || bias->v.size[0] != x->v.size[2]))) {
-    er_refuse(err, "shape", "conv1d", 3, xs, "an input (B, T, C) takes a weight (C, K) and a bias (C)");
+    er_tensor_refuse(err, "shape", "conv1d", 3, xs, "an input (B, T, C) takes a weight (C, K) and a bias (C)");
     return NULL;
   }
   if ((y = er_like(x, err)) == NULL) return NULL;

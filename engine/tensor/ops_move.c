@@ -25,10 +25,10 @@ static int check_cat(er_tensor *const *xs, int n, int dim, int64_t *size, er_dty
   memcpy(size, xs[0]->v.size, sizeof xs[0]->v.size);
   for (int i = 1; i < n; i++) {
     er_tensor *pair[2] = {xs[0], xs[i]};
-    if (xs[i]->v.nd != xs[0]->v.nd) return er_refuse(err, "shape", "cat", 2, pair, "they have different numbers of dims");
+    if (xs[i]->v.nd != xs[0]->v.nd) return er_tensor_refuse(err, "shape", "cat", 2, pair, "they have different numbers of dims");
     for (int k = 0; k < xs[0]->v.nd; k++)
       if (k != dim && xs[i]->v.size[k] != size[k])
-        return er_refuse(err, "shape", "cat", 2, pair, "they differ in dim %d, which is not the one joined", k + 1);
+        return er_tensor_refuse(err, "shape", "cat", 2, pair, "they differ in dim %d, which is not the one joined", k + 1);
     size[dim] += xs[i]->v.size[dim];
     *d = er_promote(*d, xs[i]->v.dtype);
   }
@@ -55,7 +55,7 @@ er_tensor *er_tensor_cat(er_tensor *const *xs, int n, int dim, er_err *err) {
     return NULL;
   }
   if (xs[0]->v.nd == 0) {
-    er_refuse(err, "shape", "cat", 1, xs, "single numbers have no dim to be joined along; use stack");
+    er_tensor_refuse(err, "shape", "cat", 1, xs, "single numbers have no dim to be joined along; use stack");
     return NULL;
   }
   if ((dim = er_dim_of("cat", xs[0], dim, xs[0]->v.nd, err)) < 0 || check_cat(xs, n, dim, size, &d, err) < 0) return NULL;
@@ -132,7 +132,7 @@ er_tensor *er_tensor_pad(er_tensor *x, int n, const int64_t *pads, double value,
   er_node *node;
   memcpy(size, x->v.size, sizeof size);
   if (n % 2 != 0 || n > 2 * x->v.nd) {
-    er_refuse(err, "shape", "pad", 1, &x, "%d pads: there are two for each dim, from the last backwards", n);
+    er_tensor_refuse(err, "shape", "pad", 1, &x, "%d pads: there are two for each dim, from the last backwards", n);
     er_tensor_unref(bare);
     return NULL;
   }
@@ -203,7 +203,7 @@ er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *
   int more = nd - x->v.nd, k = 0;
   er_tensor *a, *b, *y;
   if (more < 0 || 2 * nd > ER_DIMS) {
-    er_refuse(err, "shape", "repeat", 1, &x, "it takes one number for each dim, and at most %d", ER_DIMS / 2);
+    er_tensor_refuse(err, "shape", "repeat", 1, &x, "it takes one number for each dim, and at most %d", ER_DIMS / 2);
     return NULL;
   }
   for (int i = 0; i < nd; i++) {
@@ -228,7 +228,7 @@ er_tensor *er_tensor_tri(er_tensor *x, int64_t diagonal, bool upper, er_err *err
   er_tensor *row = NULL, *column = NULL, *keep = NULL, *zero = NULL, *y = NULL;
   int64_t tall[2];
   if (x->v.nd < 2) {
-    er_refuse(err, "shape", upper ? "triu" : "tril", 1, &x, "it needs two dims at least");
+    er_tensor_refuse(err, "shape", upper ? "triu" : "tril", 1, &x, "it needs two dims at least");
     return NULL;
   }
   tall[0] = x->v.size[x->v.nd - 2];
@@ -274,7 +274,7 @@ er_tensor *er_tensor_embedding(er_tensor *ids, er_tensor *w, er_err *err) {
   int64_t size[ER_DIMS], flat[2];
   er_node *n;
   if (w->v.nd != 2 || ids->v.nd + 1 > ER_DIMS) {
-    er_refuse(err, "shape", "embedding", 2, xs, "ids of any shape pick rows of a weight (rows, size)");
+    er_tensor_refuse(err, "shape", "embedding", 2, xs, "ids of any shape pick rows of a weight (rows, size)");
     return NULL;
   }
   if ((rows = er_ids("embedding", ids, w->v.size[0], false, err)) == NULL) return NULL;
@@ -329,7 +329,7 @@ er_tensor *er_tensor_index_select(er_tensor *x, int dim, er_tensor *ids, er_err 
   er_tensor *rows, *picked, *y, *xs[2] = {x, ids};
   if ((dim = er_dim_of("index_select", x, dim, x->v.nd, err)) < 0) return NULL;
   if (x->v.nd == 0 || ids->v.nd != 1) {
-    er_refuse(err, "shape", "index_select", 2, xs, "ids (n) pick from a dim");
+    er_tensor_refuse(err, "shape", "index_select", 2, xs, "ids (n) pick from a dim");
     return NULL;
   }
   if ((rows = by_rows(x, dim, err)) == NULL) return NULL;
@@ -356,7 +356,7 @@ er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor 
   if ((dim = er_dim_of("index_add", x, dim, x->v.nd, err)) < 0) return NULL;
   for (int i = 0; i < x->v.nd && fits; i++) fits = source->v.size[i] == (i == dim ? ids->v.size[0] : x->v.size[i]);
   if (!fits) {
-    er_refuse(err, "shape", "index_add", 3, xs, "the source has x's shape, with as many in the dim as there are ids");
+    er_tensor_refuse(err, "shape", "index_add", 3, xs, "the source has x's shape, with as many in the dim as there are ids");
     return NULL;
   }
   if ((at = er_ids("index_add", ids, x->v.size[dim], false, err)) == NULL) return NULL;
@@ -398,7 +398,7 @@ static int check_index(const char *name, er_tensor *x, int dim, er_tensor *index
   er_tensor *xs[2] = {x, index};
   bool fits = index->v.nd == x->v.nd && x->v.nd > 0;
   for (int i = 0; i < x->v.nd && fits; i++) fits = i == dim || index->v.size[i] == x->v.size[i];
-  return fits ? 0 : er_refuse(err, "shape", name, 2, xs, "the index has the same sizes but for dim %d", dim + 1);
+  return fits ? 0 : er_tensor_refuse(err, "shape", name, 2, xs, "the index has the same sizes but for dim %d", dim + 1);
 }
 
 static int gather_backward(er_node *n, er_tensor *dy, er_err *err) {
@@ -443,7 +443,7 @@ er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_ten
   if ((dim = er_dim_of("scatter_add", x, dim, x->v.nd, err)) < 0 || check_index("scatter_add", x, dim, index, err) < 0) return NULL;
   if (!er_same_shape(&index->v, &source->v)) {
     er_tensor *pair[2] = {index, source};
-    er_refuse(err, "shape", "scatter_add", 2, pair, "there is one index for each element of the source");
+    er_tensor_refuse(err, "shape", "scatter_add", 2, pair, "there is one index for each element of the source");
     return NULL;
   }
   if ((at = er_ids("scatter_add", index, x->v.size[dim], false, err)) == NULL) return NULL;
@@ -466,7 +466,7 @@ er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_
   int64_t size[ER_DIMS];
   if ((dim = er_dim_of("sort", x, dim, x->v.nd, err)) < 0) return NULL;
   if (x->v.nd == 0 || k > x->v.size[dim]) {
-    er_refuse(err, "range", "sort", 1, &x, "dim %d does not have %lld elements", dim + 1, (long long)k);
+    er_tensor_refuse(err, "range", "sort", 1, &x, "dim %d does not have %lld elements", dim + 1, (long long)k);
     return NULL;
   }
   memcpy(size, x->v.size, sizeof size);

@@ -27,10 +27,10 @@ static int norm_backward(er_node *n, er_tensor *dy, er_err *err) {
 static int check(const char *name, er_tensor *x, er_tensor *w, er_tensor *b, er_err *err) {
   er_tensor *xs[3] = {x, w, b};
   if (er_want_float(name, x, err) < 0) return -1;
-  if (x->v.nd < 1) return er_refuse(err, "shape", name, 1, xs, "a single number has nothing to be normalised over");
+  if (x->v.nd < 1) return er_tensor_refuse(err, "shape", name, 1, xs, "a single number has nothing to be normalised over");
   for (int i = 1; i < 3; i++)
     if (xs[i] != NULL && (xs[i]->v.nd != 1 || xs[i]->v.size[0] != x->v.size[x->v.nd - 1]))
-      return er_refuse(err, "shape", name, 3, xs, "weight and bias have one number for each of the last dim");
+      return er_tensor_refuse(err, "shape", name, 3, xs, "weight and bias have one number for each of the last dim");
   return 0;
 }
 
@@ -90,7 +90,7 @@ er_tensor *er_tensor_add_norm(er_tensor *x, er_tensor *r, er_tensor *w, er_tenso
   er_tensor *both[2] = {x, r}, *y;
   if (check(name, x, w, b, err) < 0 || er_want_float(name, r, err) < 0) return NULL;
   if (!er_same_shape(&x->v, &r->v)) {
-    er_refuse(err, "shape", name, 2, both, "both have the same shape");
+    er_tensor_refuse(err, "shape", name, 2, both, "both have the same shape");
     return NULL;
   }
   if ((*sum = er_like(x, err)) == NULL) return NULL;

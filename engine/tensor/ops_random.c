@@ -43,7 +43,7 @@ er_tensor *er_tensor_dropout(er_tensor *x, double p, er_err *err) {
   er_node *n;
   if (er_want_float("dropout", x, err) < 0) return NULL;
   if (!(p >= 0 && p < 1)) {
-    er_refuse(err, "range", "dropout", 1, &x, "the share that is dropped is from 0 up to 1, not %g", p);
+    er_tensor_refuse(err, "range", "dropout", 1, &x, "the share that is dropped is from 0 up to 1, not %g", p);
     return NULL;
   }
   if (p == 0) return er_tensor_ref(x);
@@ -69,7 +69,7 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   er_tensor *bare, *rows, *sums = NULL, *u = NULL, *y = NULL;
   if (er_want_float("multinomial", p, err) < 0) return NULL;
   if (p->v.nd < 1 || p->v.nd > 2 || flat[1] < 1 || n < 1) {
-    er_refuse(err, "shape", "multinomial", 1, &p, "weights are (classes) or (rows, classes), and at least one is drawn");
+    er_tensor_refuse(err, "shape", "multinomial", 1, &p, "weights are (classes) or (rows, classes), and at least one is drawn");
     return NULL;
   }
   bare = er_cast(p, ts->backend->real, err);
@@ -82,7 +82,7 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   for (int64_t r = 0; y != NULL && r < size[0]; r++) {
     double total = er_tensor_get(sums, (int64_t[]){r, flat[1] - 1});
     if (!(total > 0 && total < 1e300)) {
-      er_refuse(err, "range", "multinomial", 1, &p, "the weights of row %lld add up to %g", (long long)r + 1, total);
+      er_tensor_refuse(err, "range", "multinomial", 1, &p, "the weights of row %lld add up to %g", (long long)r + 1, total);
       er_tensor_unref(y);
       y = NULL;
       break;

@@ -76,7 +76,7 @@ er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool ke
     if (u.dims >> i & 1) count *= x->v.size[i];
   }
   if (r == ER_MEAN && count == 0) {
-    er_refuse(err, "shape", "mean", 1, &x, "there is no mean of nothing");
+    er_tensor_refuse(err, "shape", "mean", 1, &x, "there is no mean of nothing");
     return NULL;
   }
   if (r == ER_MEAN) u.scale = 1.0 / (double)count;
@@ -97,7 +97,7 @@ er_tensor *er_tensor_var(er_tensor *x, unsigned dims, double correction, bool ke
   for (int i = 0; i < x->v.nd; i++)
     if (dims == 0 || dims >> i & 1) n *= x->v.size[i];
   if (n == 0 || (double)n <= correction) {
-    er_refuse(err, "shape", "var", 1, &x, "%lld elements are too few for a variance with correction %g", (long long)n, correction);
+    er_tensor_refuse(err, "shape", "var", 1, &x, "%lld elements are too few for a variance with correction %g", (long long)n, correction);
     return NULL;
   }
   mean = er_tensor_reduce(ER_MEAN, x, dims, true, err);
@@ -120,7 +120,7 @@ er_tensor *er_tensor_argextreme(er_red op, er_tensor *x, int dim, bool keep, er_
   er_view vi, vx;
   if ((dim = er_dim_of(name, x, dim, x->v.nd, err)) < 0) return NULL;
   if (x->v.nd > 0 && x->v.size[dim] == 0) {
-    er_refuse(err, "shape", name, 1, &x, "dim %d is empty", dim + 1);
+    er_tensor_refuse(err, "shape", name, 1, &x, "dim %d is empty", dim + 1);
     return NULL;
   }
   memcpy(size, x->v.size, sizeof size);

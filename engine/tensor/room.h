@@ -1,6 +1,6 @@
 /* room.h - private to engine/tensor: what operators are made of.
  * An operator is a function in ops_*.c that
- *   1. checks its arguments (er_refuse names operator, shapes and dtypes),
+ *   1. checks its arguments (er_tensor_refuse names operator, shapes and dtypes),
  *   2. allocates its result (er_make, er_like),
  *   3. calls one row of the operator table (home->backend),
  *   4. calls er_tape_record; where that returns a node, saves in it what backward needs.
@@ -59,7 +59,7 @@ struct er_tensor {
   er_tensor *grad;               /* a leaf's */
 };
 
-int er_refuse(er_err *err, const char *code, const char *op, int n, er_tensor *const *xs, const char *fmt, ...)
+int er_tensor_refuse(er_err *err, const char *code, const char *op, int n, er_tensor *const *xs, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
 /* A tensor on the storage of t, not on the tape; sizes and strides are to be set. */

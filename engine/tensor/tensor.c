@@ -83,7 +83,7 @@ void er_tensor_describe(er_buf *out, const er_tensor *t) {
   er_buf_fmt(out, ") %s", er_dtype_name(t->v.dtype));
 }
 
-int er_refuse(er_err *err, const char *code, const char *op, int n, er_tensor *const *xs, const char *fmt, ...) {
+int er_tensor_refuse(er_err *err, const char *code, const char *op, int n, er_tensor *const *xs, const char *fmt, ...) {
   er_buf text = {0};
   va_list ap;
   char why[512];
@@ -126,12 +126,12 @@ bool er_same_shape(const er_view *a, const er_view *b) {
 int er_dim_of(const char *op, er_tensor *t, int dim, int nd, er_err *err) {
   if (dim >= -nd && dim < nd) return dim < 0 ? dim + nd : dim;
   if (nd == 0 && (dim == 0 || dim == -1)) return 0;
-  return er_refuse(err, "range", op, 1, &t, "there is no dim %d; it has %d", dim >= 0 ? dim + 1 : dim, nd);
+  return er_tensor_refuse(err, "range", op, 1, &t, "there is no dim %d; it has %d", dim >= 0 ? dim + 1 : dim, nd);
 }
 
 int er_want_float(const char *op, er_tensor *t, er_err *err) {
   if (er_dtype_is_float(t->v.dtype)) return 0;
-  return er_refuse(err, "dtype", op, 1, &t, "needs floating-point numbers; convert it with :to(\"f32\")");
+  return er_tensor_refuse(err, "dtype", op, 1, &t, "needs floating-point numbers; convert it with :to(\"f32\")");
 }
 
 int er_broadcast(const er_view *a, const er_view *b, int *nd, int64_t *size) {
@@ -298,7 +298,7 @@ void er_tensor_set(er_tensor *t, const int64_t *index, double v) {
 int er_tensor_item(const er_tensor *t, double *out, er_err *err) {
   int64_t zero[ER_DIMS] = {0};
   er_tensor *x = (er_tensor *)t;
-  if (er_tensor_count(t) != 1) return er_refuse(err, "shape", "item", 1, &x, "only a tensor of one element is a number");
+  if (er_tensor_count(t) != 1) return er_tensor_refuse(err, "shape", "item", 1, &x, "only a tensor of one element is a number");
   *out = er_tensor_get(t, zero);
   return 0;
 }
@@ -307,14 +307,14 @@ er_tensor *er_ids(const char *op, er_tensor *ids, int64_t n, bool negative_ok, e
   er_tensor *packed;
   const int32_t *p;
   if (er_dtype_is_float(ids->v.dtype)) {
-    er_refuse(err, "dtype", op, 1, &ids, "ids are whole numbers: i32, u16 or u8");
+    er_tensor_refuse(err, "dtype", op, 1, &ids, "ids are whole numbers: i32, u16 or u8");
     return NULL;
   }
   if ((packed = er_cast(ids, ER_I32, err)) == NULL) return NULL;
   p = packed->v.data;
   for (int64_t i = 0, count = er_tensor_count(packed); i < count; i++) {
     if (p[i] < n && (p[i] >= 0 || negative_ok)) continue;
-    er_refuse(err, "range", op, 1, &ids, "id %d (element %lld) is not in 0..%lld", p[i], (long long)i + 1, (long long)n - 1);
+    er_tensor_refuse(err, "range", op, 1, &ids, "id %d (element %lld) is not in 0..%lld", p[i], (long long)i + 1, (long long)n - 1);
     er_tensor_unref(packed);
     return NULL;
   }

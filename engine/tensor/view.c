@@ -97,19 +97,19 @@ static er_tensor *record(er_tensor *y, er_tensor *x, const er_grad_class *class,
 static int resolve(const char *op, er_tensor *t, int nd, const int64_t *size, int64_t *out, er_err *err) {
   int64_t count = er_tensor_count(t), known = 1;
   int open = -1;
-  if (nd > ER_DIMS) return er_refuse(err, "shape", op, 1, &t, "a tensor has at most %d dims, %d were asked for", ER_DIMS, nd);
+  if (nd > ER_DIMS) return er_tensor_refuse(err, "shape", op, 1, &t, "a tensor has at most %d dims, %d were asked for", ER_DIMS, nd);
   for (int i = 0; i < nd; i++) {
     out[i] = size[i];
     if (size[i] == -1 && open < 0) open = i;
     else if (size[i] < 0 || __builtin_mul_overflow(known, size[i], &known))
-      return er_refuse(err, "shape", op, 1, &t, "size %lld of dim %d makes no shape", (long long)size[i], i + 1);
+      return er_tensor_refuse(err, "shape", op, 1, &t, "size %lld of dim %d makes no shape", (long long)size[i], i + 1);
   }
   if (open >= 0 && known > 0 && count % known == 0) {
     out[open] = count / known;
     known = count;
   }
   if (known != count || (open >= 0 && out[open] < 0))
-    return er_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill the shape asked for", (long long)count);
+    return er_tensor_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill the shape asked for", (long long)count);
   return 0;
 }
 
@@ -153,7 +153,7 @@ er_tensor *er_tensor_view(er_tensor *t, int nd, const int64_t *size, er_err *err
   int64_t full[ER_DIMS], stride[ER_DIMS];
   if (resolve("view", t, nd, size, full, err) < 0) return NULL;
   if (restride(&t->v, nd, full, stride) == 0) return shaped(t, nd, full, stride);
-  er_refuse(err, "shape", "view", 1, &t, "its elements are spread so that no view has the shape asked for; use :reshape(), which copies");
+  er_tensor_refuse(err, "shape", "view", 1, &t, "its elements are spread so that no view has the shape asked for; use :reshape(), which copies");
   return NULL;
 }
 
@@ -173,7 +173,7 @@ er_tensor *er_tensor_permute(er_tensor *t, int nd, const int *dims, er_err *err)
   er_tensor *y;
   unsigned seen = 0;
   if (nd != t->v.nd) {
-    er_refuse(err, "shape", "permute", 1, &t, "%d dims were named, it has %d", nd, t->v.nd);
+    er_tensor_refuse(err, "shape", "permute", 1, &t, "%d dims were named, it has %d", nd, t->v.nd);
     return NULL;
   }
   for (int i = 0; i < nd; i++) {
@@ -181,7 +181,7 @@ er_tensor *er_tensor_permute(er_tensor *t, int nd, const int *dims, er_err *err)
     seen |= 1u << w.perm[i];
   }
   if (seen != (1u << nd) - 1) {
-    er_refuse(err, "shape", "permute", 1, &t, "a dim was named twice");
+    er_tensor_refuse(err, "shape", "permute", 1, &t, "a dim was named twice");
     return NULL;
   }
   y = er_alias(t);
@@ -203,7 +203,7 @@ er_tensor *er_tensor_narrow(er_tensor *t, int dim, int64_t start, int64_t length
   er_tensor *y;
   if ((dim = er_dim_of("narrow", t, dim, t->v.nd, err)) < 0) return NULL;
   if (t->v.nd == 0 || start < 0 || length < 0 || start > t->v.size[dim] - length) {
-    er_refuse(err, "range", "narrow", 1, &t, "%lld elements of dim %d from element %lld on are not all there",
+    er_tensor_refuse(err, "range", "narrow", 1, &t, "%lld elements of dim %d from element %lld on are not all there",
               (long long)length, dim + 1, (long long)start + 1);
     return NULL;
   }
@@ -217,7 +217,7 @@ er_tensor *er_tensor_select(er_tensor *t, int dim, int64_t index, er_err *err) {
   er_tensor *y;
   if ((dim = er_dim_of("select", t, dim, t->v.nd, err)) < 0) return NULL;
   if (t->v.nd == 0 || index < 0 || index >= t->v.size[dim]) {
-    er_refuse(err, "range", "select", 1, &t, "dim %d has no element %lld", dim + 1, (long long)index + 1);
+    er_tensor_refuse(err, "range", "select", 1, &t, "dim %d has no element %lld", dim + 1, (long long)index + 1);
     return NULL;
   }
   y = er_alias(t);
@@ -234,7 +234,7 @@ er_tensor *er_tensor_step(er_tensor *t, int dim, int64_t step, er_err *err) {
   er_tensor *y;
   if ((dim = er_dim_of("step", t, dim, t->v.nd, err)) < 0) return NULL;
   if (t->v.nd == 0 || step < 1) {
-    er_refuse(err, "range", "step", 1, &t, "a step is at least 1, not %lld", (long long)step);
+    er_tensor_refuse(err, "range", "step", 1, &t, "a step is at least 1, not %lld", (long long)step);
     return NULL;
   }
   y = er_alias(t);
@@ -247,7 +247,7 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
   int more = nd - t->v.nd;
   er_tensor *y;
   if (more < 0 || nd > ER_DIMS) {
-    er_refuse(err, "shape", "expand", 1, &t, "it cannot have %d dims", nd);
+    er_tensor_refuse(err, "shape", "expand", 1, &t, "it cannot have %d dims", nd);
     return NULL;
   }
   y = er_alias(t);
@@ -256,7 +256,7 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
     int64_t old = i < more ? 1 : t->v.size[i - more], want = size[i] == -1 ? old : size[i];
     if ((old != want && old != 1) || want < 0) {
       er_tensor_unref(y);
-      er_refuse(err, "shape", "expand", 1, &t, "dim %d cannot have size %lld: only dims of size 1 are repeated", i + 1, (long long)want);
+      er_tensor_refuse(err, "shape", "expand", 1, &t, "dim %d cannot have size %lld: only dims of size 1 are repeated", i + 1, (long long)want);
       return NULL;
     }
     y->v.stride[i] = old != want || i < more ? 0 : t->v.stride[i - more];
@@ -269,7 +269,7 @@ er_tensor *er_tensor_unsqueeze(er_tensor *t, int dim, er_err *err) {
   int64_t size[ER_DIMS], stride[ER_DIMS];
   int nd = t->v.nd + 1;
   if (nd > ER_DIMS) {
-    er_refuse(err, "shape", "unsqueeze", 1, &t, "a tensor has at most %d dims", ER_DIMS);
+    er_tensor_refuse(err, "shape", "unsqueeze", 1, &t, "a tensor has at most %d dims", ER_DIMS);
     return NULL;
   }
   if ((dim = er_dim_of("unsqueeze", t, dim, nd, err)) < 0) return NULL;
@@ -292,7 +292,7 @@ er_tensor *er_tensor_unfold(er_tensor *t, int dim, int64_t size, int64_t step, e
   er_tensor *y;
   if ((dim = er_dim_of("unfold", t, dim, t->v.nd, err)) < 0) return NULL;
   if (t->v.nd == 0 || t->v.nd == ER_DIMS || size < 1 || step < 1 || size > t->v.size[dim]) {
-    er_refuse(err, "range", "unfold", 1, &t, "dim %d has no windows of %lld elements, %lld apart", dim + 1, (long long)size, (long long)step);
+    er_tensor_refuse(err, "range", "unfold", 1, &t, "dim %d has no windows of %lld elements, %lld apart", dim + 1, (long long)size, (long long)step);
     return NULL;
   }
   y = er_alias(t);

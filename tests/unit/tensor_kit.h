@@ -86,6 +86,7 @@ typedef struct {
   double lo, hi;                             /* of the inputs; 0, 0: -2 to 2 */
   double bar;                                /* f32 against f64; 0: 1e-6 */
   double fd_bar;                             /* f64 against differences; 0: 1e-6 */
+  bool picks;                                /* chooses elements: bf16 has ties where f32 has none */
 } kit_case;
 
 typedef struct { int n; double *y, *g[KIT_INPUTS]; int64_t ny, ng[KIT_INPUTS]; double loss; } kit_result;
@@ -197,7 +198,7 @@ static inline void kit_check(const kit_case *c) {
   kit_compare("f32", c, &got, &want, bar);
   kit_same(c, &got, &again);
   kit_result half = kit_run(one, ER_BF16, c, in, true);
-  kit_compare("bf16", c, &half, &want, 4e-2);
+  if (!c->picks) kit_compare("bf16", c, &half, &want, 3e-2);
   kit_free(&want);
   kit_free(&got);
   kit_free(&again);
