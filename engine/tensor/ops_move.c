@@ -199,7 +199,7 @@ er_tensor *er_tensor_flip(er_tensor *x, int dim, er_err *err) {
 
 /* (times, size) in turn, expanded and merged: views and one copy, so the gradient comes by itself. */
 er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *err) {
-  int64_t split[ER_DIMS], wide[ER_DIMS], size[ER_DIMS];
+  int64_t split[ER_DIMS], wide[ER_DIMS], size[ER_DIMS], count = 1;
   int more = nd - x->v.nd, k = 0;
   er_tensor *a, *b, *y;
   if (more < 0 || 2 * nd > ER_DIMS) {
@@ -212,7 +212,10 @@ er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *
     wide[k++] = times[i];
     split[k] = n;
     wide[k++] = n;
-    if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i])) size[i] = -2;
+    if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i]) || __builtin_mul_overflow(count, size[i] > 0 ? size[i] : 1, &count)) {
+      er_tensor_refuse(err, "shape", "repeat", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i], i + 1);
+      return NULL;
+    }
   }
   a = er_tensor_reshape(x, k, split, err);
   b = a != NULL ? er_tensor_expand(a, k, wide, err) : NULL;

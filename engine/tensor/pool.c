@@ -73,7 +73,7 @@ void er_pool_set_threads(er_pool *p, int threads) {
   p->threads = threads;
 }
 
-/* Idle threads spin for about 50 microseconds, the gap between two kernels, and then
+/* Idle threads spin for about 10 microseconds, the gap between two kernels, and then
  * sleep.  The variable is taken back, so that no child inherits it.  Whoever else uses
  * libgomp in this process (oneDNN) is told to use one thread: it is called from within
  * our pieces of work, and its results must not depend on the size of the team. */
@@ -82,7 +82,7 @@ static void open_gomp(er_pool *p) {
   void (*set_threads)(int);
   void *lib;
   p->opened = true;
-  if (ours) setenv("GOMP_SPINCOUNT", "2000", 1);
+  if (ours) setenv("GOMP_SPINCOUNT", "500", 1);
   lib = dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL);
   if (ours) unsetenv("GOMP_SPINCOUNT");
   if (lib == NULL) return;

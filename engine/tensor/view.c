@@ -245,6 +245,7 @@ er_tensor *er_tensor_step(er_tensor *t, int dim, int64_t step, er_err *err) {
 
 er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *err) {
   int more = nd - t->v.nd;
+  int64_t count = 1;
   er_tensor *y;
   if (more < 0 || nd > ER_DIMS) {
     er_tensor_refuse(err, "shape", "expand", 1, &t, "it cannot have %d dims", nd);
@@ -254,9 +255,9 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
   y->v.nd = nd;
   for (int i = 0; i < nd; i++) {
     int64_t old = i < more ? 1 : t->v.size[i - more], want = size[i] == -1 ? old : size[i];
-    if ((old != want && old != 1) || want < 0) {
+    if ((old != want && old != 1) || want < 0 || __builtin_mul_overflow(count, want > 0 ? want : 1, &count)) {
       er_tensor_unref(y);
-      er_tensor_refuse(err, "shape", "expand", 1, &t, "dim %d cannot have size %lld: only dims of size 1 are repeated", i + 1, (long long)want);
+      er_tensor_refuse(err, "shape", "expand", 1, &t, "dim %d cannot have size %lld: only dims of size 1 are repeated, and elements must be countable", i + 1, (long long)want);
       return NULL;
     }
     y->v.stride[i] = old != want || i < more ? 0 : t->v.stride[i - more];
