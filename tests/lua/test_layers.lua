@@ -75,12 +75,8 @@ t.test("only engine/lua and main.c include Lua's headers", function()
 end)
 
 t.test("a library's headers are included by the room that wraps it and nowhere else", function()
-<<<<<<< HEAD
-  local owner = { ["uv.h"] = "loop", ["curl/curl.h"] = "loop", ["sqlite3.h"] = "store", ["editline/readline.h"] = "lua", ["openssl/sha.h"] = "base", ["openssl/evp.h"] = "base" }
-=======
-  local owner = { ["uv.h"] = "loop", ["sqlite3.h"] = "store", ["editline/readline.h"] = "lua", ["openssl/sha.h"] = "base", ["openssl/evp.h"] = "base",
-    ["dnnl.h"] = "tensor" }
->>>>>>> edc6270 (tensor: the floor of tensors, kernels, the tape and the first operators)
+  local owner = { ["uv.h"] = "loop", ["curl/curl.h"] = "loop", ["sqlite3.h"] = "store", ["editline/readline.h"] = "lua", ["openssl/sha.h"] = "base",
+    ["openssl/evp.h"] = "base", ["dnnl.h"] = "tensor" }
   local wrong = {}
   for _, file in ipairs(sources()) do
     for _, include in ipairs(file.includes) do
