@@ -59,7 +59,8 @@ struct er_dnnl {
   if ((*(void **)&d->f.name = dlsym(d->lib, #name)) == NULL) return false;
 
 static bool open_library(struct er_dnnl *d) {
-  if ((d->lib = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL)) == NULL) return false;
+  /* Never unloaded: the team's threads keep thread-local data of it. */
+  if ((d->lib = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) == NULL) return false;
   FUNCTIONS(LOOK_UP)
   if (d->f.dnnl_version()->major != DNNL_VERSION_MAJOR) return false;
   d->f.dnnl_set_primitive_cache_capacity(0);                /* ours is the cache */
@@ -106,7 +107,6 @@ void er_dnnl_close(er_tensors *ts) {
   er_free(d->table);
   if (d->stream != NULL) d->f.dnnl_stream_destroy(d->stream);
   if (d->engine != NULL) d->f.dnnl_engine_destroy(d->engine);
-  if (d->lib != NULL) dlclose(d->lib);
   er_free(d);
   ts->dnnl = NULL;
 }

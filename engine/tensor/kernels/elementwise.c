@@ -179,19 +179,25 @@ static int64_t int_compare(er_ew op, double a, double b) {
   }
 }
 
+/* Whole numbers that int64 holds; the kernels below wrap like their dtype. */
+static int64_t whole(double v) { return v != v ? 0 : v > 0x1p62 ? (int64_t)1 << 62 : v < -0x1p62 ? -((int64_t)1 << 62) : (int64_t)v; }
+
+static int64_t wrap(uint64_t v) { return (int64_t)v; }
+
 static int64_t int_formula(er_ew op, int64_t a, int64_t b, int64_t c, const double *p) {
+  uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
   switch (op) {
-    case ER_EW_NEG: return -a;
+    case ER_EW_NEG: return wrap(0 - ua);
     case ER_EW_ABS: return a < 0 ? -a : a;
     case ER_EW_SIGN: return (a > 0) - (a < 0);
-    case ER_EW_SQUARE: return a * a;
+    case ER_EW_SQUARE: return wrap(ua * ua);
     case ER_EW_NOT: return a == 0;
-    case ER_EW_AFFINE: return a * (int64_t)p[0] + (int64_t)p[1];
-    case ER_EW_CLAMP: return (double)a < p[0] ? (int64_t)p[0] : (double)a > p[1] ? (int64_t)p[1] : a;
-    case ER_EW_ADD: return a + b;
-    case ER_EW_SUB: return a - b;
-    case ER_EW_MUL: return a * b;
-    case ER_EW_ADD_SCALED: return a + (int64_t)p[0] * b;
+    case ER_EW_AFFINE: return wrap(ua * (uint64_t)whole(p[0]) + (uint64_t)whole(p[1]));
+    case ER_EW_CLAMP: return (double)a < p[0] ? whole(p[0]) : (double)a > p[1] ? whole(p[1]) : a;
+    case ER_EW_ADD: return wrap(ua + ub);
+    case ER_EW_SUB: return wrap(ua - ub);
+    case ER_EW_MUL: return wrap(ua * ub);
+    case ER_EW_ADD_SCALED: return wrap(ua + (uint64_t)whole(p[0]) * ub);
     case ER_EW_MIN: return a < b ? a : b;
     case ER_EW_MAX: return a > b ? a : b;
     case ER_EW_AND: return a != 0 && b != 0;
@@ -340,10 +346,10 @@ void K(elementwise)(er_pool *pool, er_ew op, const er_view *out, const er_view *
 
 void K(fill)(er_pool *pool, const er_view *out, double value) {
   er_view one = {.data = &value, .dtype = ER_F64, .nd = 0};
-  int32_t whole = 0;
+  int32_t number = 0;
   if (is_int(out->dtype)) {
-    whole = value >= 2147483647.0 ? INT32_MAX : value <= -2147483648.0 ? INT32_MIN : (int32_t)value;
-    one = (er_view){.data = &whole, .dtype = ER_I32, .nd = 0};
+    number = value != value ? 0 : value >= 2147483647.0 ? INT32_MAX : value <= -2147483648.0 ? INT32_MIN : (int32_t)value;
+    one = (er_view){.data = &number, .dtype = ER_I32, .nd = 0};
   }
   const er_view *in[1] = {&one};
   K(elementwise)(pool, ER_EW_COPY, out, in, 1, NULL);

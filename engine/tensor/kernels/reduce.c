@@ -161,7 +161,7 @@ static void put(const reduction *r, int64_t at, double v) {
   v *= r->scale;
   if (r->accumulate) v += (double)*K(load)(r->out->dtype, to, 1, 1, &old);
   y = (real)v;
-  if (r->out->dtype == ER_I32) *(int32_t *)to = (int32_t)v;          /* sums of integers are exact */
+  if (r->out->dtype == ER_I32) *(int32_t *)to = (int32_t)(v > 0x7fffffff ? 0x7fffffff : v < -0x7fffffff - 1.0 ? -0x7fffffff - 1.0 : v);
   else K(store)(r->out->dtype, to, 1, 1, &y);
 }
 
