@@ -254,6 +254,15 @@ static void activate(er_tensors *ts, const er_gemm *g) {
   ts->backend->elementwise(ts->pool, of[g->act], &to, in, 1, NULL);
 }
 
+/* Without signals: oneDNN's AVX kernels (before 3.11.2) let the stack pointer point into their workspace, where a
+ * handler's frame would overwrite the heap. */
+static void run_tiles(plan *p) {
+  sigset_t was;
+  er_pool_hold_signals(&was);
+  er_pool_run(p->ts->pool, p->rows * p->cols * p->g->batch, 1, tiles_body, p);
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+
 bool er_dnnl_gemm(er_tensors *ts, const er_gemm *g) {
   double work = (double)g->m * (double)g->n * (double)g->k;
   struct er_dnnl *d;
@@ -265,7 +274,7 @@ bool er_dnnl_gemm(er_tensors *ts, const er_gemm *g) {
     else p.tn /= 2;
   }
   if (!plan_tiles(d, &p, a_turned, b_turned)) return false;
-  er_pool_run(ts->pool, p.rows * p.cols * g->batch, 1, tiles_body, &p);
+  run_tiles(&p);
   if (g->act != ER_ACT_NONE || g->pre != NULL) activate(ts, g);
   return true;
 }

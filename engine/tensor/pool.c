@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ typedef void (*parallel_fn)(void (*fn)(void *), void *data, unsigned threads, un
 
 struct er_pool {
   int threads, most;
-  bool opened;
+  bool opened, made;             /* libgomp; the team of `threads` threads */
   parallel_fn parallel;          /* NULL: there is no libgomp, everything runs here */
   int (*thread_num)(void);
   scratch *scratch;              /* most x ER_POOL_SLOTS */
@@ -71,6 +72,7 @@ void er_pool_set_threads(er_pool *p, int threads) {
     p->most = threads;
   }
   p->threads = threads;
+  p->made = false;
 }
 
 /* Idle threads spin for about 10 microseconds, the gap between two kernels, and then
@@ -110,6 +112,23 @@ static void in_thread(void *data) {
   take_pieces(w, w->pool->thread_num());
 }
 
+void er_pool_hold_signals(sigset_t *was) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, was);
+}
+
+/* The whole team each time, since libgomp ends the threads that a smaller one does not need.
+ * Threads are made with all signals held: handlers run in the engine's own thread. */
+static void run_team(er_pool *p, round_of_work *w) {
+  sigset_t was;
+  bool made = p->made;
+  if (!made) er_pool_hold_signals(&was);
+  p->parallel(in_thread, w, (unsigned)p->threads, 0);
+  if (!made) pthread_sigmask(SIG_SETMASK, &was, NULL);
+  p->made = true;
+}
+
 void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx) {
   if (n <= 0) return;
   if (grain < 1) grain = 1;
@@ -119,8 +138,7 @@ void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *
     return;
   }
   round_of_work w = {.pool = p, .body = body, .ctx = ctx, .n = n, .grain = grain};
-  int64_t pieces = (n + grain - 1) / grain;
-  p->parallel(in_thread, &w, (unsigned)(pieces < p->threads ? pieces : p->threads), 0);
+  run_team(p, &w);
 }
 
 void *er_pool_scratch(er_pool *p, int thread, int slot, size_t n) {

@@ -6,6 +6,7 @@
 #ifndef ER_TENSOR_POOL_H
 #define ER_TENSOR_POOL_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ void er_pool_prepare(er_pool *p);
 
 /* Calls body for pieces of 0..n-1 of `grain` items each, at the same time where there is more than one. */
 void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx);
+
+/* Holds back every signal of this thread; pthread_sigmask(SIG_SETMASK, was, NULL) ends it.  The team's other
+ * threads never run handlers. */
+void er_pool_hold_signals(sigset_t *was);
 
 /* At least n bytes, aligned to 64, private to `thread` until the next call with a larger slot or n.
  * Slots are few and numbered by the kernels: see er_scratch in kernels/kernel.h. */

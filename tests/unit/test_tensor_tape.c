@@ -1,5 +1,8 @@
 /* test_tensor_tape.c - the tape, memory, randomness, optimisers, and what is refused. */
 
+#include <signal.h>
+#include <sys/time.h>
+
 #include "tensor_kit.h"
 
 #define MUST(call) kit_must(call, &err)
@@ -232,6 +235,34 @@ static void a_zeroed_engine_shows_nothing_of_others(void **s) {
   t = MUST(er_tensor_empty(ts, ER_F32, 1, (int64_t[]){1000}, &err));
   for (int64_t i = 0; i < 1000; i++) assert_true(at(t, i) == 0);
   drop(t);
+}
+
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int signal) {
+  char frame[4096];                                          /* as a handler that does something needs */
+  (void)signal;
+  memset(frame, 0x5a, sizeof frame);
+  ticks = ticks + (frame[17] == 0x5a);
+}
+
+/* oneDNN's AVX kernels use the stack pointer as any other register and let it point to their workspace. */
+static void a_signal_during_a_product_does_no_harm(void **s) {
+  struct itimerval every = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){256, 1024}, 1, &err)), *b = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){1024, 768}, 2, &err));
+  void (*was)(int) = signal(SIGALRM, on_tick);
+  (void)s;
+  ticks = 0;
+  setitimer(ITIMER_REAL, &every, NULL);
+  for (int i = 0; i < 1000 && (ticks < 40 || i < 20); i++) {
+    er_tensor *y = MUST(er_tensor_matmul(a, b, &err));
+    assert_true(er_tensor_get(y, (int64_t[]){255, 767}) == 2048);
+    drop(y);
+  }
+  setitimer(ITIMER_REAL, &never, NULL);
+  signal(SIGALRM, was);
+  assert_true(ticks > 0);
+  drop(a), drop(b);
 }
 
 /* ---- refusals -------------------------------------------------------------------------------------------------- */
@@ -475,7 +506,7 @@ int main(void) {
     T(nothing_is_recorded_in_no_grad_or_behind_detach), T(a_saved_tensor_that_was_changed_in_place_is_found),
     T(a_chain_of_100000_operators_runs_and_is_freed), T(backward_frees_what_was_saved_as_it_goes),
     T(recomputation_gives_the_same_gradients_and_holds_less), T(memory_is_flat_from_step_to_step),
-    T(attention_holds_no_matrix_of_scores), T(a_zeroed_engine_shows_nothing_of_others),
+    T(attention_holds_no_matrix_of_scores), T(a_zeroed_engine_shows_nothing_of_others), T(a_signal_during_a_product_does_no_harm),
     T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
     T(sizes_that_overflow_and_memory_that_is_not_there_are_errors), T(empty_tensors_go_through), T(integers_are_exact),
     T(bf16_rounds_to_nearest_even_and_keeps_nan), T(the_ends_of_functions_are_kept),
