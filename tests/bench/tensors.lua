@@ -70,13 +70,14 @@ end
 local kernels, gemm = T.backend()
 print(("%d layers, %d wide, B %d, T %d, %s, %d threads, %s, %s"):format(N, C, B, L, bf16 and "bf16" or "f32", T.threads(), kernels, gemm))
 step(1)
-local times = {}
+local times, cpu = {}, os.clock()
 for i = 1, steps do
   local t = erlua.now()
   step(i + 1)
   times[i] = erlua.now() - t
 end
+cpu = (os.clock() - cpu) / steps
 table.sort(times)
 local median = times[(#times + 1) // 2]
-print(("%.1f ms a step, %.0f tokens/s; products alone %.0f %%; peak %.0f MB"):format(median * 1000, B * L / median,
-  100 * products() / median, T.memory().peak / 2 ^ 20))
+print(("%.1f ms a step, %.0f tokens/s (%.1f ms of CPU, %.0f tokens a CPU second); products alone %.0f %%; peak %.0f MB"):format(
+  median * 1000, B * L / median, cpu * 1000, B * L / cpu, 100 * products() / median, T.memory().peak / 2 ^ 20))

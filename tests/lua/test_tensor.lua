@@ -165,27 +165,25 @@ t.test("the same seed gives the same run, whatever the number of threads, and st
   t.eq(T.randn(5):tolist(), want)
 end)
 
--- A small language model, with public names only; returns the first and the last loss.
-local function train(steps, dtype)
-  T.manual_seed(1)
-  local V, C, H, L, B, N = 61, 32, 2, 32, 4, 2
-  local params = {}
-  local function param(...)
-    params[#params + 1] = (T.randn(...) * 0.05):detach():requires_grad_()
-    return params[#params]
-  end
-  local wte, blocks = param(V, C), {}
-  for i = 1, N do blocks[i] = { qkv = param(3 * C, C), o = param(C, C), fc = param(4 * C, C), proj = param(C, 4 * C) } end
-  local m, v = {}, {}
-  for i, p in ipairs(params) do m[i], v[i] = T.zeros_like(p), T.zeros_like(p) end
+-- A small language model, with public names only: its parameters and its loss on the text from place `at` on.
+local V, C, H, L, B, N = 61, 32, 2, 32, 4, 2
+
+local function text()
   local ids = {}
   for i = 1, 2000 do ids[i] = (i * i + i // 7) % V end
-  ids = T.tensor(ids)
-  local function cast(w) return dtype and w:to(dtype) or w end
-  local first, last
-  for step = 1, steps do
-    local s <close> = T.scope()
-    local at = step * 53 % 1500
+  return T.tensor(ids)
+end
+
+local function model(scale)
+  local params = {}
+  local function param(...)
+    params[#params + 1] = (T.randn(...) * scale):detach():requires_grad_()
+    return params[#params]
+  end
+  local blocks, wte = {}, param(V, C)
+  for i = 1, N do blocks[i] = { qkv = param(3 * C, C), o = param(C, C), fc = param(4 * C, C), proj = param(C, 4 * C) } end
+  local function loss(ids, at, dtype)
+    local function cast(w) return dtype and w:to(dtype) or w end
     local x = ids:narrow(1, at + 1, B * L):view(B, L):embedding(cast(wte))
     for _, b in ipairs(blocks) do
       local q, k, val = x:rms_norm():linear(cast(b.qkv)):view(B, L, 3 * H, C // H):transpose(2, 3):chunk(3, 2)
@@ -193,7 +191,19 @@ local function train(steps, dtype)
       x = x + a:transpose(2, 3):reshape(B, L, C):linear(cast(b.o))
       x = x + x:rms_norm():linear(cast(b.fc), nil, "relu2"):linear(cast(b.proj))
     end
-    local loss = x:rms_norm():lm_loss(cast(wte), ids:narrow(1, at + 2, B * L))
+    return (x:rms_norm():lm_loss(cast(wte), ids:narrow(1, at + 2, B * L)))
+  end
+  return params, loss
+end
+
+local function train(steps, dtype)
+  T.manual_seed(1)
+  local ids, m, v, first, last = text(), {}, {}, nil, nil
+  local params, loss_of = model(0.05)
+  for i, p in ipairs(params) do m[i], v[i] = T.zeros_like(p), T.zeros_like(p) end
+  for step = 1, steps do
+    local s <close> = T.scope()
+    local loss = loss_of(ids, step * 53 % 1500, dtype)
     loss:backward()
     T.clip_grad_norm_(params, 1)
     T.adamw_step(params, m, v, nil, { lr = 3e-3, weight_decay = 0.1, step = step })
@@ -203,6 +213,23 @@ local function train(steps, dtype)
   end
   return first, last
 end
+
+t.test("the gradients of a whole model in bf16 point where those in f32 do", function()
+  T.manual_seed(2)
+  local ids = text()
+  local params, loss_of = model(0.1)
+  loss_of(ids, 0):backward()
+  local want = {}
+  for i, p in ipairs(params) do want[i] = p.grad:clone() end
+  T.zero_grad(params)
+  loss_of(ids, 0, "bf16"):backward()
+  for i, p in ipairs(params) do
+    local g, w = p.grad, want[i]
+    local cosine = ((g * w):sum() / (g:norm() * w:norm())):item()
+    local off = ((g - w):norm() / w:norm()):item()
+    t.ok(cosine >= 0.999 and off <= 3e-2, ("parameter %d: cosine %.5f, off by %.4f"):format(i, cosine, off))
+  end
+end)
 
 t.test("a small language model learns, in f32 and in bf16 over f32 weights", function()
   local first, last = train(80)
