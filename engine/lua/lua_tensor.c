@@ -153,7 +153,9 @@ int er_face_push(lua_State *L, er_tensor *t, const er_err *err) {
 int er_face_check(lua_State *L, int rc, const er_err *err) { return rc < 0 ? luaL_error(L, "%s", err->msg) : 0; }
 
 static er_tensor *alive(lua_State *L, const handle *h) {
-  if (h->t == NULL) luaL_error(L, "this tensor was freed when the scope ended in which it was made; return it from the scope, or :keep() it");
+  if (h->t == NULL)
+    luaL_error(
+        L, "this tensor was freed when the scope ended in which it was made; return it from the scope, or :keep() it");
   return h->t;
 }
 
@@ -181,7 +183,8 @@ static int tensor_id(lua_State *L) {
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
 static int to_dim(lua_State *L, int arg, lua_Integer d) {
-  if (d == 0 || d > ER_DIMS || d < -ER_DIMS) luaL_argerror(L, arg, lua_pushfstring(L, "dims count from 1, or from -1 at the end; got %I", (LUAI_UACINT)d));
+  if (d == 0 || d > ER_DIMS || d < -ER_DIMS)
+    luaL_argerror(L, arg, lua_pushfstring(L, "dims count from 1, or from -1 at the end; got %I", (LUAI_UACINT)d));
   return (int)(d > 0 ? d - 1 : d);
 }
 
@@ -192,7 +195,8 @@ int er_face_dim(lua_State *L, int arg, int fallback) {
 static unsigned mask_of(lua_State *L, int arg, er_tensor *t, lua_Integer d) {
   int nd = er_tensor_view_of(t)->nd, dim = to_dim(L, arg, d);
   if (dim < 0) dim += nd;
-  if (dim < 0 || dim >= nd) luaL_argerror(L, arg, lua_pushfstring(L, "there is no dim %I; the tensor has %d", (LUAI_UACINT)d, nd));
+  if (dim < 0 || dim >= nd)
+    luaL_argerror(L, arg, lua_pushfstring(L, "there is no dim %I; the tensor has %d", (LUAI_UACINT)d, nd));
   return 1u << dim;
 }
 
@@ -250,7 +254,8 @@ static bool field(lua_State *L, int arg, const char *name) {
 double er_face_number(lua_State *L, int arg, const char *name, double fallback) {
   double v;
   if (!field(L, arg, name)) return fallback;
-  if (!lua_isnumber(L, -1)) luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a number, got %s", name, luaL_typename(L, -1)));
+  if (!lua_isnumber(L, -1))
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a number, got %s", name, luaL_typename(L, -1)));
   v = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return v;
@@ -268,7 +273,8 @@ er_tensor *er_face_field(lua_State *L, int arg, const char *name) {
   er_tensor *t;
   if (!field(L, arg, name)) return NULL;
   t = er_face_test(L, -1);
-  if (t == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a tensor, got %s", name, luaL_typename(L, -1)));
+  if (t == NULL)
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a tensor, got %s", name, luaL_typename(L, -1)));
   lua_pop(L, 1);                 /* the options table holds it */
   return t;
 }
@@ -295,7 +301,9 @@ er_tensor **er_face_list(lua_State *L, int arg, int *n) {
   list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
   for (int i = 0; i < *n; i++) {
     lua_rawgeti(L, arg, i + 1);
-    if ((list[i] = er_face_test(L, -1)) == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "element %d of the list is no tensor, but %s", i + 1, luaL_typename(L, -1)));
+    if ((list[i] = er_face_test(L, -1)) == NULL)
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "element %d of the list is no tensor, but %s", i + 1, luaL_typename(L, -1)));
     lua_pop(L, 1);
   }
   return list;
@@ -332,7 +340,9 @@ static void open_state(lua_State *L) {
 }
 
 int luaopen_erlua_core_tensor(lua_State *L) {
-  static const luaL_Reg tensor_meta[] = {{"__gc", tensor_gc}, {"__id", tensor_id}, {"__index", er_face_index}, {"__newindex", er_face_newindex}, {NULL, NULL}};
+  static const luaL_Reg tensor_meta[] = {
+    {"__gc", tensor_gc}, {"__id", tensor_id}, {"__index", er_face_index}, {"__newindex", er_face_newindex},
+    {NULL, NULL}};
   static const luaL_Reg scope_meta[] = {{"__gc", scope_close}, {"__close", scope_close}, {NULL, NULL}};
   static const luaL_Reg scope_methods[] = {{"keep", scope_keep}, {"close", scope_close}, {NULL, NULL}};
   open_state(L);

@@ -75,7 +75,8 @@ static er_tensor *call_fn(lua_State *L, const recompute *r, er_tensor **xs, int 
   lua_rawgeti(L, LUA_REGISTRYINDEX, r->fn);
   for (int i = 0; i < n; i++) er_face_push(L, er_tensor_ref(xs[i]), err);
   if (lua_pcall(L, n, 1, 0) != LUA_OK) er_fail(err, "lua", "%s", luaL_tolstring(L, -1, NULL));
-  else if ((y = er_face_test(L, -1)) == NULL) er_fail(err, "lua", "checkpoint: the function must return one tensor, got %s", luaL_typename(L, -1));
+  else if ((y = er_face_test(L, -1)) == NULL)
+    er_fail(err, "lua", "checkpoint: the function must return one tensor, got %s", luaL_typename(L, -1));
   if (y != NULL) er_tensor_ref(y);
   lua_settop(L, top);
   return y;
@@ -153,8 +154,12 @@ static int optim_adamw(lua_State *L) {
   lua_settop(L, 5);
   er_face_options(L, 5, names);
   step = er_face_number(L, 5, "step", 1);
-  h = (er_adamw){er_face_number(L, 5, "lr", 1e-3), er_face_number(L, 5, "beta1", 0.9), er_face_number(L, 5, "beta2", 0.999),
-                 er_face_number(L, 5, "eps", 1e-8), er_face_number(L, 5, "weight_decay", 0.01), 0, 0, er_face_number(L, 5, "grad_scale", 1)};
+  h = (er_adamw){.lr = er_face_number(L, 5, "lr", 1e-3),
+                 .beta1 = er_face_number(L, 5, "beta1", 0.9),
+                 .beta2 = er_face_number(L, 5, "beta2", 0.999),
+                 .eps = er_face_number(L, 5, "eps", 1e-8),
+                 .decay = er_face_number(L, 5, "weight_decay", 0.01),
+                 .grad_scale = er_face_number(L, 5, "grad_scale", 1)};
   if (!(step >= 1)) return luaL_argerror(L, 5, "steps count from 1");
   h.correction1 = 1 - pow(h.beta1, step);
   h.correction2 = 1 - pow(h.beta2, step);
@@ -164,16 +169,21 @@ static int optim_adamw(lua_State *L) {
 
 /* sgd_step(params, m | nil, master | nil, { lr, momentum, dampening, weight_decay, nesterov, first, grad_scale }) */
 static int optim_sgd(lua_State *L) {
-  static const char *const names[] = {"lr", "momentum", "dampening", "weight_decay", "nesterov", "first", "grad_scale", NULL};
+  static const char *const names[] = {"lr", "momentum", "dampening", "weight_decay", "nesterov", "first",
+      "grad_scale", NULL};
   er_sgd h;
   er_err err;
   int n;
   er_state *list;
   lua_settop(L, 4);
   er_face_options(L, 4, names);
-  h = (er_sgd){er_face_number(L, 4, "lr", 1e-3), er_face_number(L, 4, "momentum", 0), er_face_number(L, 4, "dampening", 0),
-               er_face_number(L, 4, "weight_decay", 0), er_face_number(L, 4, "grad_scale", 1), er_face_bool(L, 4, "nesterov", false),
-               er_face_bool(L, 4, "first", false)};
+  h = (er_sgd){.lr = er_face_number(L, 4, "lr", 1e-3),
+               .momentum = er_face_number(L, 4, "momentum", 0),
+               .dampening = er_face_number(L, 4, "dampening", 0),
+               .decay = er_face_number(L, 4, "weight_decay", 0),
+               .grad_scale = er_face_number(L, 4, "grad_scale", 1),
+               .nesterov = er_face_bool(L, 4, "nesterov", false),
+               .first = er_face_bool(L, 4, "first", false)};
   list = states(L, &n, 2);
   return er_face_check(L, er_tensor_sgd(list, n, &h, &err), &err);
 }
@@ -187,8 +197,12 @@ static int optim_muon(lua_State *L) {
   er_state *list;
   lua_settop(L, 4);
   er_face_options(L, 4, names);
-  h = (er_muon){er_face_number(L, 4, "lr", 0.02), er_face_number(L, 4, "momentum", 0.95), er_face_number(L, 4, "weight_decay", 0),
-                er_face_number(L, 4, "grad_scale", 1), er_face_bool(L, 4, "nesterov", true), (int)er_face_number(L, 4, "steps", 5)};
+  h = (er_muon){.lr = er_face_number(L, 4, "lr", 0.02),
+                .momentum = er_face_number(L, 4, "momentum", 0.95),
+                .decay = er_face_number(L, 4, "weight_decay", 0),
+                .grad_scale = er_face_number(L, 4, "grad_scale", 1),
+                .nesterov = er_face_bool(L, 4, "nesterov", true),
+                .steps = (int)er_face_number(L, 4, "steps", 5)};
   if (h.steps < 0 || h.steps > 100) return luaL_argerror(L, 4, "0 to 100 steps");
   list = states(L, &n, 2);
   return er_face_check(L, er_tensor_muon(list, n, &h, &err), &err);
@@ -295,12 +309,13 @@ static int engine_backend(lua_State *L) {
 
 void er_face_add_grad(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"backward", grad_backward}, {"requires_grad_", grad_requires_grad_}, {"is_leaf", grad_is_leaf}, {"set_grad_enabled", grad_set_enabled},
-    {"is_grad_enabled", grad_is_enabled}, {"keep", grad_keep}, {"checkpoint", grad_checkpoint}, {"adamw_step", optim_adamw},
-    {"sgd_step", optim_sgd}, {"muon_step", optim_muon}, {"orthogonal", optim_orthogonal}, {"grad_norm", optim_grad_norm},
-    {"clip_grad_norm_", optim_clip}, {"zero_grad", optim_zero_grad}, {"manual_seed", rng_manual_seed}, {"get_rng_state", rng_get},
-    {"set_rng_state", rng_set}, {"threads", engine_threads}, {"memory", engine_memory}, {"trim", engine_trim}, {"backend", engine_backend},
-    {NULL, NULL}
+    {"backward", grad_backward}, {"requires_grad_", grad_requires_grad_}, {"is_leaf", grad_is_leaf},
+    {"set_grad_enabled", grad_set_enabled}, {"is_grad_enabled", grad_is_enabled}, {"keep", grad_keep},
+    {"checkpoint", grad_checkpoint}, {"adamw_step", optim_adamw}, {"sgd_step", optim_sgd}, {"muon_step", optim_muon},
+    {"orthogonal", optim_orthogonal}, {"grad_norm", optim_grad_norm}, {"clip_grad_norm_", optim_clip},
+    {"zero_grad", optim_zero_grad}, {"manual_seed", rng_manual_seed}, {"get_rng_state", rng_get},
+    {"set_rng_state", rng_set}, {"threads", engine_threads}, {"memory", engine_memory}, {"trim", engine_trim},
+    {"backend", engine_backend}, {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
 }

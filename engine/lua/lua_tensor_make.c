@@ -14,7 +14,8 @@ static const char *const made[] = {"dtype", "requires_grad", NULL};
 static int push_leaf(lua_State *L, er_tensor *t, int options, const er_err *err) {
   er_err why;
   er_face_push(L, t, err);
-  if (er_face_bool(L, options, "requires_grad", false)) er_face_check(L, er_tensor_set_requires_grad(t, true, &why), &why);
+  if (er_face_bool(L, options, "requires_grad", false))
+    er_face_check(L, er_tensor_set_requires_grad(t, true, &why), &why);
   return 1;
 }
 
@@ -23,7 +24,8 @@ static int filled(lua_State *L, int arg, double value) {
   int next, nd = er_face_sizes(L, arg, size, &next);
   er_err err;
   er_face_options(L, next, made);
-  return push_leaf(L, er_tensor_full(er_face_tensors(L), er_face_dtype(L, next, ER_F32), nd, size, value, &err), next, &err);
+  return push_leaf(L, er_tensor_full(er_face_tensors(L), er_face_dtype(L, next, ER_F32), nd, size, value, &err), next,
+                   &err);
 }
 
 static int make_zeros(lua_State *L) { return filled(L, 1, 0); }
@@ -43,7 +45,8 @@ static int like(lua_State *L, double value) {
   const er_view *v = er_tensor_view_of(t);
   er_err err;
   er_face_options(L, 2, made);
-  return push_leaf(L, er_tensor_full(er_face_tensors(L), er_face_dtype(L, 2, v->dtype), v->nd, v->size, value, &err), 2, &err);
+  return push_leaf(L, er_tensor_full(er_face_tensors(L), er_face_dtype(L, 2, v->dtype), v->nd, v->size, value, &err), 2,
+                   &err);
 }
 
 static int make_zeros_like(lua_State *L) { return like(L, 0); }
@@ -61,7 +64,10 @@ static int make_arange(lua_State *L) {
   to = lua_tonumber(L, n == 1 ? 1 : 2);
   step = n < 3 ? 1 : lua_tonumber(L, 3);
   er_face_options(L, n + 1, made);
-  return push_leaf(L, er_tensor_arange(er_face_tensors(L), er_face_dtype(L, n + 1, whole ? ER_I32 : ER_F32), from, to, step, &err), n + 1, &err);
+  return push_leaf(L,
+                   er_tensor_arange(er_face_tensors(L), er_face_dtype(L, n + 1, whole ? ER_I32 : ER_F32), from, to,
+                                    step, &err),
+                   n + 1, &err);
 }
 
 static int random_of(lua_State *L, int arg, er_rand kind, double a, double b, er_dtype fallback) {
@@ -69,7 +75,9 @@ static int random_of(lua_State *L, int arg, er_rand kind, double a, double b, er
   int next, nd = er_face_sizes(L, arg, size, &next);
   er_err err;
   er_face_options(L, next, made);
-  return push_leaf(L, er_tensor_random(er_face_tensors(L), er_face_dtype(L, next, fallback), nd, size, kind, a, b, &err), next, &err);
+  return push_leaf(L,
+                   er_tensor_random(er_face_tensors(L), er_face_dtype(L, next, fallback), nd, size, kind, a, b, &err),
+                   next, &err);
 }
 
 static int make_rand(lua_State *L) { return random_of(L, 1, ER_RAND_UNIFORM, 0, 1, ER_F32); }
@@ -107,13 +115,15 @@ typedef struct { double *values; int64_t n; bool whole; int nd; const int64_t *s
 
 static void read_numbers(lua_State *L, int idx, int depth, reading *r) {
   if (depth == r->nd) {
-    if (!lua_isnumber(L, idx) || lua_type(L, idx) == LUA_TSTRING) luaL_error(L, "tensor: a number is expected, got %s", luaL_typename(L, idx));
+    if (!lua_isnumber(L, idx) || lua_type(L, idx) == LUA_TSTRING)
+      luaL_error(L, "tensor: a number is expected, got %s", luaL_typename(L, idx));
     r->whole = r->whole && lua_isinteger(L, idx);
     r->values[r->n++] = lua_tonumber(L, idx);
     return;
   }
   if (!lua_istable(L, idx) || (int64_t)lua_rawlen(L, idx) != r->size[depth])
-    luaL_error(L, "tensor: the lists differ in length; dim %d has %d elements in the first", depth + 1, (int)r->size[depth]);
+    luaL_error(L, "tensor: the lists differ in length; dim %d has %d elements in the first", depth + 1,
+               (int)r->size[depth]);
   for (int64_t i = 1; i <= r->size[depth]; i++) {
     lua_rawgeti(L, idx, i);
     read_numbers(L, lua_gettop(L), depth + 1, r);
@@ -132,7 +142,8 @@ static int make_tensor(lua_State *L) {
   er_face_options(L, 2, made);
   r.nd = shape_of(L, 1, size);
   for (int i = 0; i < r.nd; i++)
-    if (__builtin_mul_overflow(count, size[i], &count) || count > (int64_t)1 << 40) return luaL_error(L, "tensor: the lists are too large");
+    if (__builtin_mul_overflow(count, size[i], &count) || count > (int64_t)1 << 40)
+      return luaL_error(L, "tensor: the lists are too large");
   r.values = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *r.values, 0);
   read_numbers(L, 1, 0, &r);
   t = er_tensor_empty(er_face_tensors(L), er_face_dtype(L, 2, r.whole && count > 0 ? ER_I32 : ER_F32), r.nd, size, &err);
@@ -153,9 +164,11 @@ static int make_frombuffer(lua_State *L) {
   er_err err;
   if (nd == 0 && lua_isnoneornil(L, 3)) size[nd++] = (int64_t)(n / er_dtype_size(d));
   for (int i = 0; i < nd; i++)
-    if (size[i] < 0 || __builtin_mul_overflow(count, size[i], &count)) return luaL_error(L, "frombuffer: a size is negative or too large");
+    if (size[i] < 0 || __builtin_mul_overflow(count, size[i], &count))
+      return luaL_error(L, "frombuffer: a size is negative or too large");
   if ((double)count * (double)er_dtype_size(d) != (double)n)
-    return luaL_error(L, "frombuffer: %I elements of %s are %f bytes, the buffer has %I", (LUAI_UACINT)count, er_dtype_name(d), (double)count * (double)er_dtype_size(d), (LUAI_UACINT)n);
+    return luaL_error(L, "frombuffer: %I elements of %s are %f bytes, the buffer has %I", (LUAI_UACINT)count,
+                      er_dtype_name(d), (double)count * (double)er_dtype_size(d), (LUAI_UACINT)n);
   return er_face_push(L, er_tensor_from(er_face_tensors(L), d, nd, size, bytes, &err), &err);
 }
 
@@ -212,7 +225,10 @@ static int view_size(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) {
     int dim = er_face_dim(L, 2, 0);
     if (dim < 0) dim += v->nd;
-    if (dim < 0 || dim >= v->nd) return luaL_argerror(L, 2, lua_pushfstring(L, "there is no dim %d; the tensor has %d", (int)lua_tointeger(L, 2), v->nd));
+    if (dim < 0 || dim >= v->nd)
+      return luaL_argerror(L, 2,
+                           lua_pushfstring(L, "there is no dim %d; the tensor has %d", (int)lua_tointeger(L, 2),
+                                           v->nd));
     lua_pushinteger(L, v->size[dim]);
     return 1;
   }
@@ -285,7 +301,8 @@ static int view_tostring(lua_State *L) {
 static int64_t place(lua_State *L, int idx, int64_t size) {
   lua_Integer i = luaL_checkinteger(L, idx);
   int64_t at = i < 0 ? i + size : i - 1;
-  if (i == 0 || at < 0 || at >= size) luaL_error(L, "index %I is outside of a dim of %I elements; they count from 1", (LUAI_UACINT)i, (LUAI_UACINT)size);
+  if (i == 0 || at < 0 || at >= size)
+    luaL_error(L, "index %I is outside of a dim of %I elements; they count from 1", (LUAI_UACINT)i, (LUAI_UACINT)size);
   return at;
 }
 
@@ -368,7 +385,8 @@ int er_face_index(lua_State *L) {
 static int set_property(lua_State *L, er_tensor *t, const char *name) {
   er_err err;
   if (strcmp(name, "grad") == 0) return er_face_check(L, er_tensor_set_grad(t, er_face_opt(L, 3), &err), &err);
-  if (strcmp(name, "requires_grad") == 0) return er_face_check(L, er_tensor_set_requires_grad(t, lua_toboolean(L, 3), &err), &err);
+  if (strcmp(name, "requires_grad") == 0)
+    return er_face_check(L, er_tensor_set_requires_grad(t, lua_toboolean(L, 3), &err), &err);
   return luaL_error(L, "a tensor's '%s' cannot be set", name);
 }
 
@@ -393,10 +411,11 @@ static int view_len(lua_State *L) {
 
 void er_face_add_make(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"zeros", make_zeros}, {"ones", make_ones}, {"full", make_full}, {"empty", make_zeros}, {"zeros_like", make_zeros_like},
-    {"ones_like", make_ones_like}, {"arange", make_arange}, {"rand", make_rand}, {"randn", make_randn}, {"randint", make_randint},
-    {"randperm", make_randperm}, {"tensor", make_tensor}, {"frombuffer", make_frombuffer}, {"item", view_item}, {"tolist", view_tolist},
-    {"tobytes", view_tobytes}, {"size", view_size}, {"dim", view_dim}, {"numel", view_numel}, {"is_contiguous", view_is_contiguous},
+    {"zeros", make_zeros}, {"ones", make_ones}, {"full", make_full}, {"empty", make_zeros},
+    {"zeros_like", make_zeros_like}, {"ones_like", make_ones_like}, {"arange", make_arange}, {"rand", make_rand},
+    {"randn", make_randn}, {"randint", make_randint}, {"randperm", make_randperm}, {"tensor", make_tensor},
+    {"frombuffer", make_frombuffer}, {"item", view_item}, {"tolist", view_tolist}, {"tobytes", view_tobytes},
+    {"size", view_size}, {"dim", view_dim}, {"numel", view_numel}, {"is_contiguous", view_is_contiguous},
     {"is_tensor", is_tensor}, {NULL, NULL}
   };
   static const luaL_Reg meta[] = {{"__tostring", view_tostring}, {"__len", view_len}, {NULL, NULL}};

@@ -36,7 +36,9 @@ static int view_permute(lua_State *L) {
   RETURN(er_tensor_permute(er_face_arg(L, 1), nd, dims, &err));
 }
 
-static int view_transpose(lua_State *L) { RETURN(er_tensor_transpose(er_face_arg(L, 1), er_face_dim(L, 2, -2), er_face_dim(L, 3, -1), &err)); }
+static int view_transpose(lua_State *L) {
+  RETURN(er_tensor_transpose(er_face_arg(L, 1), er_face_dim(L, 2, -2), er_face_dim(L, 3, -1), &err));
+}
 
 static int view_t(lua_State *L) {
   er_tensor *t = er_face_arg(L, 1);
@@ -76,7 +78,10 @@ static int view_squeeze(lua_State *L) {
 }
 
 static int view_flatten(lua_State *L) { RETURN(er_tensor_reshape(er_face_arg(L, 1), 1, (int64_t[]){-1}, &err)); }
-static int view_unfold(lua_State *L) { RETURN(er_tensor_unfold(er_face_arg(L, 1), er_face_dim(L, 2, 0), luaL_checkinteger(L, 3), luaL_checkinteger(L, 4), &err)); }
+static int view_unfold(lua_State *L) {
+  RETURN(er_tensor_unfold(er_face_arg(L, 1), er_face_dim(L, 2, 0), luaL_checkinteger(L, 3), luaL_checkinteger(L, 4),
+                          &err));
+}
 static int view_contiguous(lua_State *L) { RETURN(er_tensor_contiguous_of(er_face_arg(L, 1), &err)); }
 static int view_detach(lua_State *L) { RETURN(er_tensor_detach(er_face_arg(L, 1))); }
 
@@ -87,7 +92,9 @@ static int pieces(lua_State *L, er_tensor *t, int dim, int64_t each) {
   int n = 0;
   if (dim < 0) dim += v->nd;
   if (dim < 0 || dim >= v->nd) return luaL_error(L, "split: there is no such dim; the tensor has %d", v->nd);
-  if (each < 1 || v->size[dim] / each > 200) return luaL_error(L, "split: dim %d of %I elements cannot be cut into pieces of %I", dim + 1, (LUAI_UACINT)v->size[dim], (LUAI_UACINT)each);
+  if (each < 1 || v->size[dim] / each > 200)
+    return luaL_error(L, "split: dim %d of %I elements cannot be cut into pieces of %I", dim + 1,
+                      (LUAI_UACINT)v->size[dim], (LUAI_UACINT)each);
   luaL_checkstack(L, (int)(v->size[dim] / each) + 4, NULL);
   for (int64_t at = 0; at < v->size[dim]; at += each, n++)
     er_face_push(L, er_tensor_narrow(t, dim, at, at + each < v->size[dim] ? each : v->size[dim] - at, &err), &err);
@@ -121,7 +128,8 @@ static int view_chunk(lua_State *L) {
   int dim = er_face_dim(L, 3, 0);
   int64_t n = luaL_checkinteger(L, 2);
   if (dim < 0) dim += v->nd;
-  if (n < 1 || dim < 0 || dim >= v->nd) return luaL_error(L, "chunk: there is no such dim, or fewer than one piece was asked for");
+  if (n < 1 || dim < 0 || dim >= v->nd)
+    return luaL_error(L, "chunk: there is no such dim, or fewer than one piece was asked for");
   return pieces(L, t, dim, v->size[dim] > 0 ? (v->size[dim] + n - 1) / n : 1);
 }
 
@@ -154,18 +162,24 @@ static int move_pad(lua_State *L) {
   RETURN(er_tensor_pad(er_face_arg(L, 1), n, pads, luaL_optnumber(L, 3, 0), &err));
 }
 
-static int move_roll(lua_State *L) { RETURN(er_tensor_roll(er_face_arg(L, 1), luaL_checkinteger(L, 2), er_face_dim(L, 3, 0), &err)); }
+static int move_roll(lua_State *L) {
+  RETURN(er_tensor_roll(er_face_arg(L, 1), luaL_checkinteger(L, 2), er_face_dim(L, 3, 0), &err));
+}
 static int move_flip(lua_State *L) { RETURN(er_tensor_flip(er_face_arg(L, 1), er_face_dim(L, 2, 0), &err)); }
 static int move_tril(lua_State *L) { RETURN(er_tensor_tri(er_face_arg(L, 1), luaL_optinteger(L, 2, 0), false, &err)); }
 static int move_triu(lua_State *L) { RETURN(er_tensor_tri(er_face_arg(L, 1), luaL_optinteger(L, 2, 0), true, &err)); }
 static int move_embedding(lua_State *L) { RETURN(er_tensor_embedding(er_face_arg(L, 1), er_face_arg(L, 2), &err)); }
-static int move_index_select(lua_State *L) { RETURN(er_tensor_index_select(er_face_arg(L, 1), er_face_dim(L, 2, 0), er_face_arg(L, 3), &err)); }
+static int move_index_select(lua_State *L) {
+  RETURN(er_tensor_index_select(er_face_arg(L, 1), er_face_dim(L, 2, 0), er_face_arg(L, 3), &err));
+}
 
 static int move_index_add(lua_State *L) {
   RETURN(er_tensor_index_add(er_face_arg(L, 1), er_face_dim(L, 2, 0), er_face_arg(L, 3), er_face_arg(L, 4), &err));
 }
 
-static int move_gather(lua_State *L) { RETURN(er_tensor_gather(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), &err)); }
+static int move_gather(lua_State *L) {
+  RETURN(er_tensor_gather(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), &err));
+}
 
 static int move_scatter_add(lua_State *L) {
   RETURN(er_tensor_scatter_add(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), er_face_arg(L, 4), &err));
@@ -180,7 +194,9 @@ static int push_sorted(lua_State *L, er_tensor *x, int dim, bool descending, int
   return 2;
 }
 
-static int move_sort(lua_State *L) { return push_sorted(L, er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, 3), -1); }
+static int move_sort(lua_State *L) {
+  return push_sorted(L, er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, 3), -1);
+}
 
 static int move_argsort(lua_State *L) {
   push_sorted(L, er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, 3), -1);
@@ -196,7 +212,9 @@ static int move_topk(lua_State *L) {
 
 static int move_nonzero(lua_State *L) { RETURN(er_tensor_nonzero(er_face_arg(L, 1), &err)); }
 static int move_one_hot(lua_State *L) { RETURN(er_tensor_one_hot(er_face_arg(L, 1), luaL_checkinteger(L, 2), &err)); }
-static int move_multinomial(lua_State *L) { RETURN(er_tensor_multinomial(er_face_arg(L, 1), luaL_checkinteger(L, 2), &err)); }
+static int move_multinomial(lua_State *L) {
+  RETURN(er_tensor_multinomial(er_face_arg(L, 1), luaL_checkinteger(L, 2), &err));
+}
 
 static int move_bincount(lua_State *L) {
   int64_t least = luaL_optinteger(L, 2, 0);
@@ -218,8 +236,12 @@ static int op_sdpa(lua_State *L) {
   static const char *const names[] = {"is_causal", "scale", "window", "softcap", "attn_mask", "slopes", NULL};
   er_sdpa o;
   er_face_options(L, 4, names);
-  o = (er_sdpa){er_face_bool(L, 4, "is_causal", false), (int64_t)er_face_number(L, 4, "window", 0), er_face_number(L, 4, "scale", 0),
-                er_face_number(L, 4, "softcap", 0), er_face_field(L, 4, "attn_mask"), er_face_field(L, 4, "slopes")};
+  o = (er_sdpa){.causal = er_face_bool(L, 4, "is_causal", false),
+                .window = (int64_t)er_face_number(L, 4, "window", 0),
+                .scale = er_face_number(L, 4, "scale", 0),
+                .softcap = er_face_number(L, 4, "softcap", 0),
+                .mask = er_face_field(L, 4, "attn_mask"),
+                .slopes = er_face_field(L, 4, "slopes")};
   RETURN(er_tensor_sdpa(er_face_arg(L, 1), er_face_arg(L, 2), er_face_arg(L, 3), &o, &err));
 }
 
@@ -227,15 +249,20 @@ static int op_rope(lua_State *L) {
   static const char *const names[] = {"base", "scale", "interleaved", "offset", "dims", "positions", NULL};
   er_rope o;
   er_face_options(L, 2, names);
-  o = (er_rope){er_face_number(L, 2, "base", 10000), er_face_number(L, 2, "scale", 1), er_face_bool(L, 2, "interleaved", false),
-                (int64_t)er_face_number(L, 2, "offset", 0), (int64_t)er_face_number(L, 2, "dims", 0), er_face_field(L, 2, "positions")};
+  o = (er_rope){.base = er_face_number(L, 2, "base", 10000),
+                .scale = er_face_number(L, 2, "scale", 1),
+                .interleaved = er_face_bool(L, 2, "interleaved", false),
+                .offset = (int64_t)er_face_number(L, 2, "offset", 0),
+                .rotated = (int64_t)er_face_number(L, 2, "dims", 0),
+                .positions = er_face_field(L, 2, "positions")};
   RETURN(er_tensor_rope(er_face_arg(L, 1), &o, &err));
 }
 
 /* ---- losses -------------------------------------------------------------------------------------------------- */
 
 static er_loss loss_options(lua_State *L, int arg) {
-  static const char *const names[] = {"weight", "ignore_index", "reduction", "label_smoothing", "z_loss", "softcap", "total", NULL};
+  static const char *const names[] = {"weight", "ignore_index", "reduction", "label_smoothing", "z_loss", "softcap",
+      "total", NULL};
   static const char *const reductions[] = {"mean", "sum", "none", NULL};
   er_loss o = er_loss_defaults();
   er_face_options(L, arg, names);
@@ -245,7 +272,8 @@ static er_loss loss_options(lua_State *L, int arg) {
   o.z_loss = er_face_number(L, arg, "z_loss", 0);
   o.softcap = er_face_number(L, arg, "softcap", 0);
   o.total = er_face_number(L, arg, "total", 0);
-  if (lua_istable(L, arg) && lua_getfield(L, arg, "reduction") != LUA_TNIL) o.reduction = (er_loss_reduction)luaL_checkoption(L, -1, NULL, reductions);
+  if (lua_istable(L, arg) && lua_getfield(L, arg, "reduction") != LUA_TNIL)
+    o.reduction = (er_loss_reduction)luaL_checkoption(L, -1, NULL, reductions);
   return o;
 }
 
@@ -268,15 +296,17 @@ static int op_lm_loss(lua_State *L) {
 
 void er_face_add_more(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"view", view_view}, {"reshape", view_reshape}, {"expand", view_expand}, {"tile", view_tile}, {"permute", view_permute},
-    {"transpose", view_transpose}, {"t", view_t}, {"narrow", view_narrow}, {"select", view_select}, {"unsqueeze", view_unsqueeze},
-    {"squeeze", view_squeeze}, {"flatten", view_flatten}, {"unfold", view_unfold}, {"contiguous", view_contiguous}, {"detach", view_detach},
-    {"split", view_split}, {"chunk", view_chunk}, {"cat", move_cat}, {"stack", move_stack}, {"pad", move_pad}, {"roll", move_roll},
-    {"flip", move_flip}, {"tril", move_tril}, {"triu", move_triu}, {"embedding", move_embedding}, {"index_select", move_index_select},
-    {"index_add", move_index_add}, {"gather", move_gather}, {"scatter_add", move_scatter_add}, {"sort", move_sort}, {"argsort", move_argsort},
-    {"topk", move_topk}, {"nonzero", move_nonzero}, {"bincount", move_bincount}, {"one_hot", move_one_hot}, {"multinomial", move_multinomial},
-    {"dropout", move_dropout}, {"scaled_dot_product_attention", op_sdpa}, {"rope", op_rope}, {"cross_entropy", op_cross_entropy},
-    {"lm_loss", op_lm_loss}, {NULL, NULL}
+    {"view", view_view}, {"reshape", view_reshape}, {"expand", view_expand}, {"tile", view_tile},
+    {"permute", view_permute}, {"transpose", view_transpose}, {"t", view_t}, {"narrow", view_narrow},
+    {"select", view_select}, {"unsqueeze", view_unsqueeze}, {"squeeze", view_squeeze}, {"flatten", view_flatten},
+    {"unfold", view_unfold}, {"contiguous", view_contiguous}, {"detach", view_detach}, {"split", view_split},
+    {"chunk", view_chunk}, {"cat", move_cat}, {"stack", move_stack}, {"pad", move_pad}, {"roll", move_roll},
+    {"flip", move_flip}, {"tril", move_tril}, {"triu", move_triu}, {"embedding", move_embedding},
+    {"index_select", move_index_select}, {"index_add", move_index_add}, {"gather", move_gather},
+    {"scatter_add", move_scatter_add}, {"sort", move_sort}, {"argsort", move_argsort}, {"topk", move_topk},
+    {"nonzero", move_nonzero}, {"bincount", move_bincount}, {"one_hot", move_one_hot},
+    {"multinomial", move_multinomial}, {"dropout", move_dropout}, {"scaled_dot_product_attention", op_sdpa},
+    {"rope", op_rope}, {"cross_entropy", op_cross_entropy}, {"lm_loss", op_lm_loss}, {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -27,7 +27,8 @@ static er_tensor *with_number(er_ew op, er_tensor *x, double s, double scale, er
     case ER_EW_MUL: return er_tensor_unary(ER_EW_AFFINE, x, s, 0, err);
     case ER_EW_DIV: {
       if (er_dtype_is_float(er_tensor_view_of(x)->dtype)) return er_tensor_unary(ER_EW_AFFINE, x, 1 / s, 0, err);
-      er_tensor *f = er_tensor_to(x, ER_F32, err), *y = f != NULL ? er_tensor_unary(ER_EW_AFFINE, f, 1 / s, 0, err) : NULL;
+      er_tensor *f = er_tensor_to(x, ER_F32, err),
+                *y = f != NULL ? er_tensor_unary(ER_EW_AFFINE, f, 1 / s, 0, err) : NULL;
       er_tensor_unref(f);
       return y;
     }
@@ -66,7 +67,8 @@ static int binary(lua_State *L) {
     er_face_options(L, 3, names);
     alpha = er_face_number(L, 3, "alpha", 1);
   }
-  if (lua_type(L, 1) == LUA_TNUMBER && lua_type(L, 2) != LUA_TNUMBER) RETURN(number_with(op, lua_tonumber(L, 1), er_face_arg(L, 2), &err));
+  if (lua_type(L, 1) == LUA_TNUMBER && lua_type(L, 2) != LUA_TNUMBER)
+    RETURN(number_with(op, lua_tonumber(L, 1), er_face_arg(L, 2), &err));
   if (lua_type(L, 2) == LUA_TNUMBER && op != ER_EW_AND && op != ER_EW_OR && op != ER_EW_SWIGLU)
     RETURN(with_number(op, er_face_arg(L, 1), lua_tonumber(L, 2), alpha, &err));
   RETURN(alpha_scaled(op, er_face_arg(L, 1), er_face_arg(L, 2), alpha, &err));
@@ -74,21 +76,28 @@ static int binary(lua_State *L) {
 
 static int op_gelu(lua_State *L) {
   const char *kind = luaL_optstring(L, 2, "none");
-  if (strcmp(kind, "none") != 0 && strcmp(kind, "tanh") != 0) return luaL_argerror(L, 2, "gelu is computed by \"none\" or \"tanh\"");
+  if (strcmp(kind, "none") != 0 && strcmp(kind, "tanh") != 0)
+    return luaL_argerror(L, 2, "gelu is computed by \"none\" or \"tanh\"");
   RETURN(er_tensor_unary(kind[0] == 't' ? ER_EW_GELU_TANH : ER_EW_GELU, er_face_arg(L, 1), 0, 0, &err));
 }
 
-static int op_softcap(lua_State *L) { RETURN(er_tensor_unary(ER_EW_SOFTCAP, er_face_arg(L, 1), luaL_checknumber(L, 2), 0, &err)); }
+static int op_softcap(lua_State *L) {
+  RETURN(er_tensor_unary(ER_EW_SOFTCAP, er_face_arg(L, 1), luaL_checknumber(L, 2), 0, &err));
+}
 
 static int op_clamp(lua_State *L) {
-  RETURN(er_tensor_unary(ER_EW_CLAMP, er_face_arg(L, 1), luaL_optnumber(L, 2, -INFINITY), luaL_optnumber(L, 3, INFINITY), &err));
+  RETURN(er_tensor_unary(ER_EW_CLAMP, er_face_arg(L, 1), luaL_optnumber(L, 2, -INFINITY),
+                         luaL_optnumber(L, 3, INFINITY), &err));
 }
 
 /* A number as a tensor of the dtype of `like`; held on the stack. */
 static er_tensor *operand(lua_State *L, int arg, er_tensor *like) {
   er_err err;
   if (lua_type(L, arg) != LUA_TNUMBER) return er_face_arg(L, arg);
-  er_face_push(L, er_tensor_full(er_face_tensors(L), like != NULL ? er_tensor_view_of(like)->dtype : ER_F32, 0, NULL, lua_tonumber(L, arg), &err), &err);
+  er_face_push(L,
+               er_tensor_full(er_face_tensors(L), like != NULL ? er_tensor_view_of(like)->dtype : ER_F32, 0, NULL,
+                              lua_tonumber(L, arg), &err),
+               &err);
   lua_replace(L, arg);
   return er_face_arg(L, arg);
 }
@@ -178,8 +187,12 @@ static int random_(lua_State *L, er_rand kind, double a, double b) {
   return 1;
 }
 
-static int op_uniform_(lua_State *L) { return random_(L, ER_RAND_UNIFORM, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1)); }
-static int op_normal_(lua_State *L) { return random_(L, ER_RAND_NORMAL, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1)); }
+static int op_uniform_(lua_State *L) {
+  return random_(L, ER_RAND_UNIFORM, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1));
+}
+static int op_normal_(lua_State *L) {
+  return random_(L, ER_RAND_NORMAL, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1));
+}
 static int op_bernoulli_(lua_State *L) { return random_(L, ER_RAND_BERNOULLI, luaL_optnumber(L, 2, 0.5), 0); }
 
 /* ---- reductions ----------------------------------------------------------------------------------------------- */
@@ -231,14 +244,19 @@ static int arg_extreme(lua_State *L) {
   er_red op = (er_red)lua_tointeger(L, lua_upvalueindex(1));
   er_tensor *x = er_face_arg(L, 1);
   er_err err;
-  if (!lua_isnoneornil(L, 2)) return er_face_push(L, er_tensor_argextreme(op, x, er_face_dim(L, 2, 0), lua_toboolean(L, 3), &err), &err);
+  if (!lua_isnoneornil(L, 2))
+    return er_face_push(L, er_tensor_argextreme(op, x, er_face_dim(L, 2, 0), lua_toboolean(L, 3), &err), &err);
   er_face_push(L, er_tensor_reshape(x, 1, (int64_t[]){-1}, &err), &err);
   return er_face_push(L, er_tensor_argextreme(op, er_face_arg(L, lua_gettop(L)), 0, false, &err), &err);
 }
 
 static int op_cumsum(lua_State *L) { RETURN(er_tensor_cumsum(er_face_arg(L, 1), er_face_dim(L, 2, -1), &err)); }
-static int op_logsumexp(lua_State *L) { RETURN(er_tensor_logsumexp(er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, 3), &err)); }
-static int op_softmax(lua_State *L) { RETURN(er_tensor_softmax(er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, lua_upvalueindex(1)), &err)); }
+static int op_logsumexp(lua_State *L) {
+  RETURN(er_tensor_logsumexp(er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, 3), &err));
+}
+static int op_softmax(lua_State *L) {
+  RETURN(er_tensor_softmax(er_face_arg(L, 1), er_face_dim(L, 2, -1), lua_toboolean(L, lua_upvalueindex(1)), &err));
+}
 
 /* ---- products and norms ------------------------------------------------------------------------------------------ */
 
@@ -247,17 +265,22 @@ static int op_matmul(lua_State *L) { RETURN(er_tensor_matmul(er_face_arg(L, 1), 
 /* linear(x, w, bias, activation) */
 static int op_linear(lua_State *L) {
   int act = er_act_of(luaL_optstring(L, 4, "none"));
-  if (act < 0) return luaL_argerror(L, 4, "an activation is \"none\", \"relu\", \"relu2\", \"gelu\", \"gelu_tanh\" or \"silu\"");
+  if (act < 0)
+    return luaL_argerror(L, 4, "an activation is \"none\", \"relu\", \"relu2\", \"gelu\", \"gelu_tanh\" or \"silu\"");
   RETURN(er_tensor_linear(er_face_arg(L, 1), er_face_arg(L, 2), er_face_opt(L, 3), (er_act)act, &err));
 }
 
-static int op_conv1d(lua_State *L) { RETURN(er_tensor_conv1d(er_face_arg(L, 1), er_face_arg(L, 2), er_face_opt(L, 3), &err)); }
+static int op_conv1d(lua_State *L) {
+  RETURN(er_tensor_conv1d(er_face_arg(L, 1), er_face_arg(L, 2), er_face_opt(L, 3), &err));
+}
 
 static int op_layer_norm(lua_State *L) {
   RETURN(er_tensor_layer_norm(er_face_arg(L, 1), er_face_opt(L, 2), er_face_opt(L, 3), luaL_optnumber(L, 4, 1e-5), &err));
 }
 
-static int op_rms_norm(lua_State *L) { RETURN(er_tensor_rms_norm(er_face_arg(L, 1), er_face_opt(L, 2), luaL_optnumber(L, 3, 1e-6), &err)); }
+static int op_rms_norm(lua_State *L) {
+  RETURN(er_tensor_rms_norm(er_face_arg(L, 1), er_face_opt(L, 2), luaL_optnumber(L, 3, 1e-6), &err));
+}
 
 static int push_two(lua_State *L, er_tensor *first, er_tensor *second, const er_err *err) {
   if (second == NULL) return luaL_error(L, "%s", err->msg);
@@ -305,7 +328,8 @@ static void add_softmax(lua_State *L) {
 }
 
 static void add_metamethods(lua_State *L) {
-  static const char *const pairs[][2] = {{"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"}, {"__div", "div"}, {"__pow", "pow"}, {"__unm", "neg"}};
+  static const char *const pairs[][2] = {
+    {"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"}, {"__div", "div"}, {"__pow", "pow"}, {"__unm", "neg"}};
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
     lua_getfield(L, -1, pairs[i][1]);
     lua_setfield(L, -3, pairs[i][0]);
@@ -314,24 +338,27 @@ static void add_metamethods(lua_State *L) {
 
 void er_face_add_ops(lua_State *L) {
   static const named unaries[] = {
-    {"neg", ER_EW_NEG}, {"abs", ER_EW_ABS}, {"sign", ER_EW_SIGN}, {"exp", ER_EW_EXP}, {"log", ER_EW_LOG}, {"sqrt", ER_EW_SQRT},
-    {"rsqrt", ER_EW_RSQRT}, {"sin", ER_EW_SIN}, {"cos", ER_EW_COS}, {"tanh", ER_EW_TANH}, {"sigmoid", ER_EW_SIGMOID},
-    {"softplus", ER_EW_SOFTPLUS}, {"relu", ER_EW_RELU}, {"relu2", ER_EW_RELU2}, {"silu", ER_EW_SILU}, {"square", ER_EW_SQUARE},
-    {"reciprocal", ER_EW_RECIPROCAL}, {"floor", ER_EW_FLOOR}, {"ceil", ER_EW_CEIL}, {"round", ER_EW_ROUND}, {"erf", ER_EW_ERF},
-    {"log1p", ER_EW_LOG1P}, {"logical_not", ER_EW_NOT}, {NULL, 0}
+    {"neg", ER_EW_NEG}, {"abs", ER_EW_ABS}, {"sign", ER_EW_SIGN}, {"exp", ER_EW_EXP}, {"log", ER_EW_LOG},
+    {"sqrt", ER_EW_SQRT}, {"rsqrt", ER_EW_RSQRT}, {"sin", ER_EW_SIN}, {"cos", ER_EW_COS}, {"tanh", ER_EW_TANH},
+    {"sigmoid", ER_EW_SIGMOID}, {"softplus", ER_EW_SOFTPLUS}, {"relu", ER_EW_RELU}, {"relu2", ER_EW_RELU2},
+    {"silu", ER_EW_SILU}, {"square", ER_EW_SQUARE}, {"reciprocal", ER_EW_RECIPROCAL}, {"floor", ER_EW_FLOOR},
+    {"ceil", ER_EW_CEIL}, {"round", ER_EW_ROUND}, {"erf", ER_EW_ERF}, {"log1p", ER_EW_LOG1P},
+    {"logical_not", ER_EW_NOT}, {NULL, 0}
   };
   static const named unaries_[] = {
     {"neg_", ER_EW_NEG}, {"abs_", ER_EW_ABS}, {"exp_", ER_EW_EXP}, {"sqrt_", ER_EW_SQRT}, {"rsqrt_", ER_EW_RSQRT},
-    {"square_", ER_EW_SQUARE}, {"sign_", ER_EW_SIGN}, {"tanh_", ER_EW_TANH}, {"sigmoid_", ER_EW_SIGMOID}, {"relu_", ER_EW_RELU}, {NULL, 0}
+    {"square_", ER_EW_SQUARE}, {"sign_", ER_EW_SIGN}, {"tanh_", ER_EW_TANH}, {"sigmoid_", ER_EW_SIGMOID},
+    {"relu_", ER_EW_RELU}, {NULL, 0}
   };
   static const named binaries[] = {
-    {"add", ER_EW_ADD}, {"sub", ER_EW_SUB}, {"mul", ER_EW_MUL}, {"div", ER_EW_DIV}, {"pow", ER_EW_POW}, {"minimum", ER_EW_MIN},
-    {"maximum", ER_EW_MAX}, {"eq", ER_EW_EQ}, {"ne", ER_EW_NE}, {"lt", ER_EW_LT}, {"le", ER_EW_LE}, {"gt", ER_EW_GT}, {"ge", ER_EW_GE},
-    {"logical_and", ER_EW_AND}, {"logical_or", ER_EW_OR}, {"swiglu", ER_EW_SWIGLU}, {NULL, 0}
+    {"add", ER_EW_ADD}, {"sub", ER_EW_SUB}, {"mul", ER_EW_MUL}, {"div", ER_EW_DIV}, {"pow", ER_EW_POW},
+    {"minimum", ER_EW_MIN}, {"maximum", ER_EW_MAX}, {"eq", ER_EW_EQ}, {"ne", ER_EW_NE}, {"lt", ER_EW_LT},
+    {"le", ER_EW_LE}, {"gt", ER_EW_GT}, {"ge", ER_EW_GE}, {"logical_and", ER_EW_AND}, {"logical_or", ER_EW_OR},
+    {"swiglu", ER_EW_SWIGLU}, {NULL, 0}
   };
   static const named binaries_[] = {
-    {"add_", ER_EW_ADD}, {"sub_", ER_EW_SUB}, {"mul_", ER_EW_MUL}, {"div_", ER_EW_DIV}, {"pow_", ER_EW_POW}, {"minimum_", ER_EW_MIN},
-    {"maximum_", ER_EW_MAX}, {NULL, 0}
+    {"add_", ER_EW_ADD}, {"sub_", ER_EW_SUB}, {"mul_", ER_EW_MUL}, {"div_", ER_EW_DIV}, {"pow_", ER_EW_POW},
+    {"minimum_", ER_EW_MIN}, {"maximum_", ER_EW_MAX}, {NULL, 0}
   };
   static const named addcs[] = {{"addcmul", ER_EW_ADDCMUL}, {"addcdiv", ER_EW_ADDCDIV}, {NULL, 0}};
   static const named addcs_[] = {{"addcmul_", ER_EW_ADDCMUL}, {"addcdiv_", ER_EW_ADDCDIV}, {NULL, 0}};
@@ -339,11 +366,12 @@ void er_face_add_ops(lua_State *L) {
   static const named extremes[] = {{"max", ER_RED_MAX}, {"min", ER_RED_MIN}, {NULL, 0}};
   static const named arg_extremes[] = {{"argmax", ER_RED_MAX}, {"argmin", ER_RED_MIN}, {NULL, 0}};
   static const luaL_Reg functions[] = {
-    {"gelu", op_gelu}, {"softcap", op_softcap}, {"clamp", op_clamp}, {"where", op_where}, {"lerp", op_lerp}, {"to", op_to},
-    {"clone", op_clone}, {"lerp_", inplace_lerp}, {"clamp_", inplace_clamp}, {"zero_", op_zero_}, {"fill_", op_fill_}, {"copy_", op_copy_},
-    {"uniform_", op_uniform_}, {"normal_", op_normal_}, {"bernoulli_", op_bernoulli_}, {"norm", op_norm}, {"var", op_var},
-    {"std", op_std}, {"cumsum", op_cumsum}, {"logsumexp", op_logsumexp}, {"matmul", op_matmul}, {"linear", op_linear},
-    {"conv1d", op_conv1d}, {"layer_norm", op_layer_norm}, {"rms_norm", op_rms_norm}, {"add_layer_norm", op_add_layer_norm},
+    {"gelu", op_gelu}, {"softcap", op_softcap}, {"clamp", op_clamp}, {"where", op_where}, {"lerp", op_lerp},
+    {"to", op_to}, {"clone", op_clone}, {"lerp_", inplace_lerp}, {"clamp_", inplace_clamp}, {"zero_", op_zero_},
+    {"fill_", op_fill_}, {"copy_", op_copy_}, {"uniform_", op_uniform_}, {"normal_", op_normal_},
+    {"bernoulli_", op_bernoulli_}, {"norm", op_norm}, {"var", op_var}, {"std", op_std}, {"cumsum", op_cumsum},
+    {"logsumexp", op_logsumexp}, {"matmul", op_matmul}, {"linear", op_linear}, {"conv1d", op_conv1d},
+    {"layer_norm", op_layer_norm}, {"rms_norm", op_rms_norm}, {"add_layer_norm", op_add_layer_norm},
     {"add_rms_norm", op_add_rms_norm}, {NULL, NULL}
   };
   add_closures(L, unaries, unary);

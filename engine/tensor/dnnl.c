@@ -115,7 +115,8 @@ void er_dnnl_close(er_tensors *ts) {
 
 static dnnl_data_type_t type_of(er_dtype t) { return t == ER_BF16 ? dnnl_bf16 : dnnl_f32; }
 
-static bool describe(struct er_dnnl *d, dnnl_memory_desc_t *md, int64_t rows, int64_t cols, er_dtype t, int64_t ld, bool turned) {
+static bool describe(struct er_dnnl *d, dnnl_memory_desc_t *md, int64_t rows, int64_t cols, er_dtype t, int64_t ld,
+                     bool turned) {
   dnnl_dims_t dims = {rows, cols}, strides = {turned ? 1 : ld, turned ? ld : 1};
   return d->f.dnnl_memory_desc_init_by_strides(md, 2, dims, type_of(t), strides) == dnnl_success;
 }
@@ -138,7 +139,8 @@ static bool make_memory(struct er_dnnl *d, entry *e, const dnnl_memory_desc_t *c
   e->memory = er_calloc((size_t)threads, sizeof *e->memory);
   for (int t = 0; t < threads; t++)
     for (int i = 0; i < ARGS; i++)
-      if (mds[i] != NULL && d->f.dnnl_memory_create(&e->memory[t][i], mds[i], d->engine, NULL) != dnnl_success) return false;
+      if (mds[i] != NULL && d->f.dnnl_memory_create(&e->memory[t][i], mds[i], d->engine, NULL) != dnnl_success)
+        return false;
   return true;
 }
 
@@ -150,9 +152,13 @@ static bool build(struct er_dnnl *d, entry *e, int threads) {
   dnnl_primitive_attr_t attr;
   dnnl_primitive_desc_t pd = NULL;
   bool biased = k->bias_t >= 0, ok;
-  if (!describe(d, &a, k->m, k->k, (er_dtype)k->at, k->lda, k->a_turned) || !describe(d, &b, k->k, k->n, (er_dtype)k->at, k->ldb, k->b_turned) ||
-      !describe(d, &c, k->m, k->n, (er_dtype)k->ct, k->ldc, false)) return false;
-  if (biased && d->f.dnnl_memory_desc_init_by_strides(&bias, 2, bias_dims, type_of((er_dtype)k->bias_t), bias_strides) != dnnl_success) return false;
+  if (!describe(d, &a, k->m, k->k, (er_dtype)k->at, k->lda, k->a_turned) ||
+      !describe(d, &b, k->k, k->n, (er_dtype)k->at, k->ldb, k->b_turned) ||
+      !describe(d, &c, k->m, k->n, (er_dtype)k->ct, k->ldc, false))
+    return false;
+  if (biased && d->f.dnnl_memory_desc_init_by_strides(&bias, 2, bias_dims, type_of((er_dtype)k->bias_t),
+                                                      bias_strides) != dnnl_success)
+    return false;
   if (d->f.dnnl_matmul_desc_init(&op, &a, &b, biased ? &bias : NULL, &c) != dnnl_success) return false;
   attr = attributes(d, k->accumulate);
   ok = d->f.dnnl_primitive_desc_create(&pd, &op, attr, d->engine, NULL) == dnnl_success &&
@@ -173,7 +179,8 @@ static entry *find(struct er_dnnl *d, const key *k, int threads) {
   for (size_t i = 0; i < sizeof *k; i++) h = (h ^ p[i]) * 1099511628211u;
   for (uint64_t i = h % SLOTS;; i = (i + 1) % SLOTS) {
     entry *e = &d->table[i];
-    if (e->used && memcmp(&e->key, k, sizeof *k) == 0 && (e->primitive == NULL || e->threads >= threads)) return e->primitive != NULL ? e : NULL;
+    if (e->used && memcmp(&e->key, k, sizeof *k) == 0 && (e->primitive == NULL || e->threads >= threads))
+      return e->primitive != NULL ? e : NULL;
     if (e->used) continue;
     e->used = true;
     e->key = *k;
@@ -205,7 +212,8 @@ static void run_tile(const plan *p, int thread, int64_t item) {
   dnnl_memory_t *mem = e->memory[thread];
   dnnl_exec_arg_t args[ARGS] = {{DNNL_ARG_SRC, mem[0]}, {DNNL_ARG_WEIGHTS, mem[1]}, {DNNL_ARG_DST, mem[2]},
                                 {DNNL_ARG_SCRATCHPAD, mem[4]}, {DNNL_ARG_BIAS, mem[3]}};
-  int64_t a = (g->aoff != NULL ? g->aoff[t] : 0) + row * p->tm * g->ars, b = (g->boff != NULL ? g->boff[t] : 0) + col * p->tn * g->bcs;
+  int64_t a = (g->aoff != NULL ? g->aoff[t] : 0) + row * p->tm * g->ars,
+          b = (g->boff != NULL ? g->boff[t] : 0) + col * p->tn * g->bcs;
   int64_t c = (g->coff != NULL ? g->coff[t] : 0) + row * p->tm * g->crs + col * p->tn;
   d->f.dnnl_memory_set_data_handle(mem[0], er_at(g->a, g->at, a));
   d->f.dnnl_memory_set_data_handle(mem[1], er_at(g->b, g->bt, b));
@@ -222,8 +230,15 @@ static void tiles_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 static bool plan_tiles(struct er_dnnl *d, plan *p, bool a_turned, bool b_turned) {
   const er_gemm *g = p->g;
   int threads = er_pool_threads(p->ts->pool);
-  key k = {.k = g->k, .lda = a_turned ? g->acs : g->ars, .ldb = b_turned ? g->bcs : g->brs, .ldc = g->crs, .at = (int32_t)g->at,
-           .ct = (int32_t)g->ct, .bias_t = g->bias != NULL ? (int32_t)g->bias_t : -1, .a_turned = a_turned, .b_turned = b_turned,
+  key k = {.k = g->k,
+           .lda = a_turned ? g->acs : g->ars,
+           .ldb = b_turned ? g->bcs : g->brs,
+           .ldc = g->crs,
+           .at = (int32_t)g->at,
+           .ct = (int32_t)g->ct,
+           .bias_t = g->bias != NULL ? (int32_t)g->bias_t : -1,
+           .a_turned = a_turned,
+           .b_turned = b_turned,
            .accumulate = g->accumulate};
   p->rows = (g->m + p->tm - 1) / p->tm;
   p->cols = (g->n + p->tn - 1) / p->tn;
@@ -240,7 +255,8 @@ static bool plan_tiles(struct er_dnnl *d, plan *p, bool a_turned, bool b_turned)
 
 static bool suits(const struct er_dnnl *d, const er_gemm *g) {
   bool f32 = g->at == ER_F32 && g->bt == ER_F32 && g->ct == ER_F32;
-  bool bf16 = d->bf16 && g->at == ER_BF16 && g->bt == ER_BF16 && (g->ct == ER_F32 || (g->ct == ER_BF16 && !g->accumulate));
+  bool bf16 =
+      d->bf16 && g->at == ER_BF16 && g->bt == ER_BF16 && (g->ct == ER_F32 || (g->ct == ER_BF16 && !g->accumulate));
   return (f32 || bf16) && g->alpha == 1 && (g->ars == 1 || g->acs == 1) && (g->brs == 1 || g->bcs == 1) &&
          (g->bias == NULL || g->bias_t == ER_F32 || g->bias_t == ER_BF16);
 }

@@ -15,7 +15,8 @@ er_tensor *er_tensor_unary(er_ew op, er_tensor *x, double p0, double p1, er_err 
 er_tensor *er_tensor_binary(er_ew op, er_tensor *a, er_tensor *b, double p0, er_err *err);
 er_tensor *er_tensor_where(er_tensor *c, er_tensor *a, er_tensor *b, er_err *err);
 er_tensor *er_tensor_lerp(er_tensor *a, er_tensor *b, er_tensor *w, er_err *err);
-er_tensor *er_tensor_addc(er_ew op, er_tensor *a, er_tensor *b, er_tensor *c, double scale, er_err *err);   /* ADDCMUL, ADDCDIV */
+/* op: ER_EW_ADDCMUL or ER_EW_ADDCDIV. */
+er_tensor *er_tensor_addc(er_ew op, er_tensor *a, er_tensor *b, er_tensor *c, double scale, er_err *err);
 er_tensor *er_tensor_to(er_tensor *x, er_dtype d, er_err *err);
 er_tensor *er_tensor_clone(er_tensor *x, er_err *err);
 const char *er_ew_name(er_ew op);
@@ -78,7 +79,8 @@ typedef struct {
 er_loss er_loss_defaults(void);                                           /* ignore -100 */
 er_tensor *er_tensor_cross_entropy(er_tensor *logits, er_tensor *target, const er_loss *opt, er_err *err);
 /* cross_entropy(linear(h, w), target), without ever holding the logits; lse: of each row, without gradient, or NULL. */
-er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, const er_loss *opt, er_tensor **lse, er_err *err);
+er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, const er_loss *opt, er_tensor **lse,
+                             er_err *err);
 
 /* ---- moving elements -------------------------------------------------------------------------------- */
 er_tensor *er_tensor_cat(er_tensor *const *xs, int n, int dim, er_err *err);
@@ -94,7 +96,8 @@ er_tensor *er_tensor_index_select(er_tensor *x, int dim, er_tensor *ids, er_err 
 er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor *source, er_err *err);
 er_tensor *er_tensor_gather(er_tensor *x, int dim, er_tensor *index, er_err *err);
 er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err);
-er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err);  /* k < 0: all */
+/* The first k of each row, all if k is negative. */
+er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err);
 er_tensor *er_tensor_nonzero(er_tensor *x, er_err *err);                  /* (n, dims) of places, from 0 */
 er_tensor *er_tensor_bincount(er_tensor *ids, int64_t least, er_err *err);
 er_tensor *er_tensor_one_hot(er_tensor *ids, int64_t classes, er_err *err);
@@ -102,7 +105,8 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err);   /* wit
 er_tensor *er_tensor_randperm(er_tensors *ts, int64_t n, er_err *err);
 
 /* ---- random ---------------------------------------------------------------------------------------------- */
-er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_rand kind, double a, double b, er_err *err);
+er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_rand kind, double a, double b,
+                            er_err *err);
 int er_tensor_random_fill(er_tensor *x, er_rand kind, double a, double b, er_err *err);
 er_tensor *er_tensor_dropout(er_tensor *x, double p, er_err *err);
 

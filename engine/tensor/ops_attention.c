@@ -11,7 +11,8 @@
 
 typedef struct { er_attention a; er_view mask; } sdpa_ctx;
 
-static er_attention with_views(const sdpa_ctx *c, er_tensor *q, er_tensor *k, er_tensor *v, er_tensor *o, er_tensor *lse) {
+static er_attention with_views(const sdpa_ctx *c, er_tensor *q, er_tensor *k, er_tensor *v, er_tensor *o,
+                               er_tensor *lse) {
   er_attention a = c->a;
   a.q = q->v;
   a.k = k->v;
@@ -58,24 +59,31 @@ static int check_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *o
   er_tensor *xs[3] = {q, k, v};
   for (int i = 0; i < 3; i++) {
     if (er_want_float(name, xs[i], err) < 0) return -1;
-    if (xs[i]->v.nd != 4) return er_tensor_refuse(err, "shape", name, 3, xs, "query, key and value are (batch, heads, tokens, size)");
+    if (xs[i]->v.nd != 4)
+      return er_tensor_refuse(err, "shape", name, 3, xs, "query, key and value are (batch, heads, tokens, size)");
     if (xs[i]->v.size[0] != q->v.size[0]) return er_tensor_refuse(err, "shape", name, 3, xs, "the batches differ");
   }
   if (k->v.size[1] != v->v.size[1] || k->v.size[1] == 0 || q->v.size[1] % k->v.size[1] != 0)
-    return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of heads, and it divides the queries'");
-  if (k->v.size[2] != v->v.size[2]) return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of tokens");
-  if (q->v.size[3] != k->v.size[3]) return er_tensor_refuse(err, "shape", name, 3, xs, "queries and keys have the same size");
+    return er_tensor_refuse(err, "shape", name, 3, xs,
+                            "keys and values have the same number of heads, and it divides the queries'");
+  if (k->v.size[2] != v->v.size[2])
+    return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of tokens");
+  if (q->v.size[3] != k->v.size[3])
+    return er_tensor_refuse(err, "shape", name, 3, xs, "queries and keys have the same size");
   if (opt->window > 0 && !opt->causal) return er_tensor_refuse(err, "range", name, 3, xs, "a window needs is_causal");
-  if (opt->window < 0 || opt->softcap < 0) return er_tensor_refuse(err, "range", name, 3, xs, "window and softcap are not negative");
+  if (opt->window < 0 || opt->softcap < 0)
+    return er_tensor_refuse(err, "range", name, 3, xs, "window and softcap are not negative");
   if (opt->slopes != NULL && (opt->slopes->v.nd != 1 || opt->slopes->v.size[0] != q->v.size[1]))
-    return er_tensor_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads", (long long)q->v.size[1]);
+    return er_tensor_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads",
+                            (long long)q->v.size[1]);
   return 0;
 }
 
 /* (B,H,T,D) over memory (B,T,H,D): the heads of a token stand together, as the next linear layer wants them. */
 static er_tensor *output(er_tensor *q, er_tensor *v, er_err *err) {
   int64_t size[4] = {q->v.size[0], q->v.size[2], q->v.size[1], v->v.size[3]};
-  er_tensor *t = er_make(er_tensor_home(q), q->v.dtype, 4, size, err), *y = t != NULL ? er_tensor_transpose(t, 1, 2, err) : NULL;
+  er_tensor *t = er_make(er_tensor_home(q), q->v.dtype, 4, size, err),
+            *y = t != NULL ? er_tensor_transpose(t, 1, 2, err) : NULL;
   er_tensor_unref(t);
   return y;
 }
@@ -92,7 +100,8 @@ static er_tensor *wide_mask(er_tensor *mask, er_tensor *q, er_tensor *k, er_err 
 static er_tensor *attend(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *opt, kept *aside, er_err *err) {
   static const er_grad_class class = {"scaled_dot_product_attention", sdpa_backward, sdpa_free};
   er_tensors *ts = er_tensor_home(q);
-  er_tensor *xs[3] = {q, k, v}, *y = output(q, v, err), *lse = y != NULL ? er_make(ts, ts->backend->real, 3, q->v.size, err) : NULL;
+  er_tensor *xs[3] = {q, k, v}, *y = output(q, v, err),
+            *lse = y != NULL ? er_make(ts, ts->backend->real, 3, q->v.size, err) : NULL;
   sdpa_ctx c = {.a = {.scale = opt->scale != 0 ? opt->scale : 1 / sqrt((double)q->v.size[3]), .softcap = opt->softcap,
                       .causal = opt->causal, .window = opt->window}};
   er_node *n;
@@ -124,7 +133,8 @@ er_tensor *er_tensor_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdp
   er_tensor *y = NULL;
   if (check_sdpa(q, k, v, opt, err) < 0) return NULL;
   if (opt->mask != NULL && (aside.mask = wide_mask(opt->mask, q, k, err)) == NULL) return NULL;
-  if (opt->slopes == NULL || (aside.slopes = er_cast(opt->slopes, ER_F32, err)) != NULL) y = attend(q, k, v, opt, &aside, err);
+  if (opt->slopes == NULL || (aside.slopes = er_cast(opt->slopes, ER_F32, err)) != NULL)
+    y = attend(q, k, v, opt, &aside, err);
   er_tensor_unref(aside.mask);
   er_tensor_unref(aside.slopes);
   return y;
@@ -134,9 +144,11 @@ er_tensor *er_tensor_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdp
 
 typedef struct { bool half; int64_t rotated; } rope_ctx;
 
-static void turn(er_tensors *ts, er_tensor *y, er_tensor *x, er_tensor *table, er_tensor *positions, const rope_ctx *c, double sign) {
+static void turn(er_tensors *ts, er_tensor *y, er_tensor *x, er_tensor *table, er_tensor *positions, const rope_ctx *c,
+                 double sign) {
   const char *cos = table->v.data, *sin = cos + table->v.stride[0] * (int64_t)er_dtype_size(table->v.dtype);
-  ts->backend->rope(ts->pool, &y->v, &x->v, cos, sin, positions != NULL ? positions->v.data : NULL, c->half, sign, c->rotated);
+  ts->backend->rope(ts->pool, &y->v, &x->v, cos, sin, positions != NULL ? positions->v.data : NULL, c->half, sign,
+                    c->rotated);
 }
 
 static int rope_backward(er_node *n, er_tensor *dy, er_err *err) {
@@ -186,7 +198,8 @@ static int check_rope(er_tensor *x, const er_rope *o, int64_t rotated, er_err *e
   if (er_want_float("rope", x, err) < 0) return -1;
   if (x->v.nd < 2) return er_tensor_refuse(err, "shape", "rope", 1, xs, "it turns (..., tokens, size)");
   if (rotated < 2 || rotated % 2 != 0 || rotated > x->v.size[x->v.nd - 1])
-    return er_tensor_refuse(err, "shape", "rope", 1, xs, "%lld of the last dim cannot be turned in pairs", (long long)rotated);
+    return er_tensor_refuse(err, "shape", "rope", 1, xs, "%lld of the last dim cannot be turned in pairs",
+                            (long long)rotated);
   if (o->positions != NULL && (o->positions->v.nd != 1 || o->positions->v.size[0] != x->v.size[x->v.nd - 2]))
     return er_tensor_refuse(err, "shape", "rope", 2, xs, "there is one position for each token");
   if (o->offset < 0) return er_tensor_refuse(err, "range", "rope", 1, xs, "positions count from 0");

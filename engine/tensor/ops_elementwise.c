@@ -44,7 +44,8 @@ static er_tensor *apply(er_ew op, er_dtype d, int n, er_tensor *const *xs, const
   for (int i = 1; i < n; i++) {
     er_view so_far = shape;
     if (er_broadcast(&so_far, &xs[i]->v, &shape.nd, shape.size) == 0) continue;
-    er_tensor_refuse(err, "shape", er_ew_name(op), n, xs, "these shapes do not broadcast: from the right, sizes must be equal or 1");
+    er_tensor_refuse(err, "shape", er_ew_name(op), n, xs,
+                     "these shapes do not broadcast: from the right, sizes must be equal or 1");
     return NULL;
   }
   if ((y = er_make(er_tensor_home(xs[0]), d, shape.nd, shape.size, err)) != NULL) er_run(op, y, n, xs, p);
@@ -65,42 +66,62 @@ static er_tensor *apply3(er_ew op, er_tensor *a, er_tensor *b, er_tensor *c, con
 
 typedef enum { NO_GRAD, BY_X, BY_Y, BY_DY } needs;           /* what the gradient is computed from, besides dy */
 
-static const struct { const char *name; er_ew grad; needs by; } unaries[ER_EW_COUNT] = {
-  [ER_EW_COPY] = {"copy", ER_EW_COPY, BY_DY},
-  [ER_EW_NEG] = {"neg", ER_EW_NEG, BY_DY},
-  [ER_EW_AFFINE] = {"scalar arithmetic", ER_EW_AFFINE, BY_DY},
-  [ER_EW_ABS] = {"abs", ER_EW_D_ABS, BY_X},
-  [ER_EW_EXP] = {"exp", ER_EW_D_EXP, BY_Y},
-  [ER_EW_LOG] = {"log", ER_EW_D_LOG, BY_X},
-  [ER_EW_SQRT] = {"sqrt", ER_EW_D_SQRT, BY_Y},
-  [ER_EW_RSQRT] = {"rsqrt", ER_EW_D_RSQRT, BY_Y},
-  [ER_EW_SIN] = {"sin", ER_EW_D_SIN, BY_X},
-  [ER_EW_COS] = {"cos", ER_EW_D_COS, BY_X},
-  [ER_EW_TANH] = {"tanh", ER_EW_D_TANH, BY_Y},
-  [ER_EW_SIGMOID] = {"sigmoid", ER_EW_D_SIGMOID, BY_Y},
-  [ER_EW_SOFTPLUS] = {"softplus", ER_EW_D_SOFTPLUS, BY_X},
-  [ER_EW_RELU] = {"relu", ER_EW_D_RELU, BY_Y},
-  [ER_EW_RELU2] = {"relu2", ER_EW_D_RELU2, BY_X},
-  [ER_EW_SILU] = {"silu", ER_EW_D_SILU, BY_X},
-  [ER_EW_GELU] = {"gelu", ER_EW_D_GELU, BY_X},
-  [ER_EW_GELU_TANH] = {"gelu", ER_EW_D_GELU_TANH, BY_X},
-  [ER_EW_SQUARE] = {"square", ER_EW_D_SQUARE, BY_X},
-  [ER_EW_RECIPROCAL] = {"reciprocal", ER_EW_D_RECIPROCAL, BY_Y},
-  [ER_EW_ERF] = {"erf", ER_EW_D_ERF, BY_X},
-  [ER_EW_LOG1P] = {"log1p", ER_EW_D_LOG1P, BY_X},
-  [ER_EW_SOFTCAP] = {"softcap", ER_EW_D_SOFTCAP, BY_Y},
-  [ER_EW_POW_S] = {"pow", ER_EW_D_POW_S, BY_X},
-  [ER_EW_S_POW] = {"pow", ER_EW_D_S_POW, BY_Y},
-  [ER_EW_CLAMP] = {"clamp", ER_EW_D_CLAMP, BY_X},
-  [ER_EW_RDIV] = {"div", ER_EW_D_RDIV, BY_X},
-  [ER_EW_SIGN] = {.name = "sign"}, [ER_EW_FLOOR] = {.name = "floor"}, [ER_EW_CEIL] = {.name = "ceil"},
-  [ER_EW_ROUND] = {.name = "round"}, [ER_EW_NOT] = {.name = "logical_not"}, [ER_EW_CMP_S] = {.name = "comparison"},
-  [ER_EW_ADD] = {.name = "add"}, [ER_EW_SUB] = {.name = "sub"}, [ER_EW_MUL] = {.name = "mul"}, [ER_EW_DIV] = {.name = "div"},
-  [ER_EW_POW] = {.name = "pow"}, [ER_EW_MIN] = {.name = "minimum"}, [ER_EW_MAX] = {.name = "maximum"},
-  [ER_EW_ADD_SCALED] = {.name = "add"}, [ER_EW_EQ] = {.name = "eq"}, [ER_EW_NE] = {.name = "ne"}, [ER_EW_LT] = {.name = "lt"},
-  [ER_EW_LE] = {.name = "le"}, [ER_EW_GT] = {.name = "gt"}, [ER_EW_GE] = {.name = "ge"}, [ER_EW_AND] = {.name = "logical_and"},
-  [ER_EW_OR] = {.name = "logical_or"}, [ER_EW_SWIGLU] = {.name = "swiglu"}, [ER_EW_WHERE] = {.name = "where"},
-  [ER_EW_LERP] = {.name = "lerp"}, [ER_EW_ADDCMUL] = {.name = "addcmul"}, [ER_EW_ADDCDIV] = {.name = "addcdiv"},
+static const struct { const char *name; er_ew grad; needs by;
+} unaries[ER_EW_COUNT] = {
+    [ER_EW_COPY] = {"copy", ER_EW_COPY, BY_DY},
+    [ER_EW_NEG] = {"neg", ER_EW_NEG, BY_DY},
+    [ER_EW_AFFINE] = {"scalar arithmetic", ER_EW_AFFINE, BY_DY},
+    [ER_EW_ABS] = {"abs", ER_EW_D_ABS, BY_X},
+    [ER_EW_EXP] = {"exp", ER_EW_D_EXP, BY_Y},
+    [ER_EW_LOG] = {"log", ER_EW_D_LOG, BY_X},
+    [ER_EW_SQRT] = {"sqrt", ER_EW_D_SQRT, BY_Y},
+    [ER_EW_RSQRT] = {"rsqrt", ER_EW_D_RSQRT, BY_Y},
+    [ER_EW_SIN] = {"sin", ER_EW_D_SIN, BY_X},
+    [ER_EW_COS] = {"cos", ER_EW_D_COS, BY_X},
+    [ER_EW_TANH] = {"tanh", ER_EW_D_TANH, BY_Y},
+    [ER_EW_SIGMOID] = {"sigmoid", ER_EW_D_SIGMOID, BY_Y},
+    [ER_EW_SOFTPLUS] = {"softplus", ER_EW_D_SOFTPLUS, BY_X},
+    [ER_EW_RELU] = {"relu", ER_EW_D_RELU, BY_Y},
+    [ER_EW_RELU2] = {"relu2", ER_EW_D_RELU2, BY_X},
+    [ER_EW_SILU] = {"silu", ER_EW_D_SILU, BY_X},
+    [ER_EW_GELU] = {"gelu", ER_EW_D_GELU, BY_X},
+    [ER_EW_GELU_TANH] = {"gelu", ER_EW_D_GELU_TANH, BY_X},
+    [ER_EW_SQUARE] = {"square", ER_EW_D_SQUARE, BY_X},
+    [ER_EW_RECIPROCAL] = {"reciprocal", ER_EW_D_RECIPROCAL, BY_Y},
+    [ER_EW_ERF] = {"erf", ER_EW_D_ERF, BY_X},
+    [ER_EW_LOG1P] = {"log1p", ER_EW_D_LOG1P, BY_X},
+    [ER_EW_SOFTCAP] = {"softcap", ER_EW_D_SOFTCAP, BY_Y},
+    [ER_EW_POW_S] = {"pow", ER_EW_D_POW_S, BY_X},
+    [ER_EW_S_POW] = {"pow", ER_EW_D_S_POW, BY_Y},
+    [ER_EW_CLAMP] = {"clamp", ER_EW_D_CLAMP, BY_X},
+    [ER_EW_RDIV] = {"div", ER_EW_D_RDIV, BY_X},
+    [ER_EW_SIGN] = {.name = "sign"},
+    [ER_EW_FLOOR] = {.name = "floor"},
+    [ER_EW_CEIL] = {.name = "ceil"},
+    [ER_EW_ROUND] = {.name = "round"},
+    [ER_EW_NOT] = {.name = "logical_not"},
+    [ER_EW_CMP_S] = {.name = "comparison"},
+    [ER_EW_ADD] = {.name = "add"},
+    [ER_EW_SUB] = {.name = "sub"},
+    [ER_EW_MUL] = {.name = "mul"},
+    [ER_EW_DIV] = {.name = "div"},
+    [ER_EW_POW] = {.name = "pow"},
+    [ER_EW_MIN] = {.name = "minimum"},
+    [ER_EW_MAX] = {.name = "maximum"},
+    [ER_EW_ADD_SCALED] = {.name = "add"},
+    [ER_EW_EQ] = {.name = "eq"},
+    [ER_EW_NE] = {.name = "ne"},
+    [ER_EW_LT] = {.name = "lt"},
+    [ER_EW_LE] = {.name = "le"},
+    [ER_EW_GT] = {.name = "gt"},
+    [ER_EW_GE] = {.name = "ge"},
+    [ER_EW_AND] = {.name = "logical_and"},
+    [ER_EW_OR] = {.name = "logical_or"},
+    [ER_EW_SWIGLU] = {.name = "swiglu"},
+    [ER_EW_WHERE] = {.name = "where"},
+    [ER_EW_LERP] = {.name = "lerp"},
+    [ER_EW_ADDCMUL] = {.name = "addcmul"},
+    [ER_EW_ADDCDIV] = {.name = "addcdiv"},
 };
 
 const char *er_ew_name(er_ew op) { return unaries[op].name != NULL ? unaries[op].name : "gradient"; }
@@ -123,7 +144,8 @@ static er_dtype unary_dtype(er_ew op, er_dtype d, double p0, double p1) {
   if (er_dtype_is_float(d)) return d;
   switch (op) {
     case ER_EW_COPY: case ER_EW_NEG: case ER_EW_ABS: case ER_EW_SIGN: case ER_EW_SQUARE: return d;
-    case ER_EW_AFFINE: case ER_EW_CLAMP: return (p0 == floor(p0) && p1 == floor(p1)) || isinf(p0) || isinf(p1) ? d : ER_F32;
+    case ER_EW_AFFINE:
+    case ER_EW_CLAMP: return (p0 == floor(p0) && p1 == floor(p1)) || isinf(p0) || isinf(p1) ? d : ER_F32;
     case ER_EW_FLOOR: case ER_EW_CEIL: case ER_EW_ROUND: return d;
     default: return ER_F32;
   }
@@ -246,7 +268,8 @@ static int where_backward(er_node *n, er_tensor *dy, er_err *err) {
 
 er_tensor *er_tensor_where(er_tensor *c, er_tensor *a, er_tensor *b, er_err *err) {
   static const er_grad_class class = {"where", where_backward, NULL};
-  er_tensor *xs[3] = {c, a, b}, *y = apply(ER_EW_WHERE, er_promote(a->v.dtype, b->v.dtype), 3, xs, NULL, err), *no_c[3] = {NULL, a, b};
+  er_tensor *xs[3] = {c, a, b}, *y = apply(ER_EW_WHERE, er_promote(a->v.dtype, b->v.dtype), 3, xs, NULL, err),
+            *no_c[3] = {NULL, a, b};
   er_node *n = y != NULL ? er_tape_record(y, &class, 0, 3, no_c) : NULL;
   if (n != NULL) er_tape_save(n, 0, c);
   return y;
@@ -284,9 +307,11 @@ static int addc_backward(er_node *n, er_tensor *dy, er_err *err) {
   bool product = u->op == ER_EW_ADDCMUL;
   int rc = s == NULL ? -1 : 0;
   if (rc == 0 && er_tape_needs(n, 0)) rc = er_tape_give(n, 0, er_tensor_ref(dy), err);
-  if (rc == 0 && er_tape_needs(n, 1)) rc = er_tape_give(n, 1, apply2(product ? ER_EW_MUL : ER_EW_DIV, s, c, NULL, err), err);
+  if (rc == 0 && er_tape_needs(n, 1))
+    rc = er_tape_give(n, 1, apply2(product ? ER_EW_MUL : ER_EW_DIV, s, c, NULL, err), err);
   if (rc == 0 && er_tape_needs(n, 2))
-    rc = er_tape_give(n, 2, product ? apply2(ER_EW_MUL, s, b, NULL, err) : apply3(ER_EW_D_DIV_B, s, b, c, NULL, err), err);
+    rc = er_tape_give(n, 2, product ? apply2(ER_EW_MUL, s, b, NULL, err) : apply3(ER_EW_D_DIV_B, s, b, c, NULL, err),
+                      err);
   er_tensor_unref(s);
   return rc;
 }
@@ -318,11 +343,13 @@ int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, c
   for (int i = 0; i < n; i++) {
     xs[i + 1] = others[i];
     if (!fits_into(&x->v, &others[i]->v))
-      return er_tensor_refuse(err, "shape", er_ew_name(op), i + 2, xs, "the second does not broadcast to the first, which is changed in place");
+      return er_tensor_refuse(err, "shape", er_ew_name(op), i + 2, xs,
+                              "the second does not broadcast to the first, which is changed in place");
   }
   for (int i = 0; i < x->v.nd; i++)
     if (x->v.stride[i] == 0 && x->v.size[i] > 1)
-      return er_tensor_refuse(err, "shape", er_ew_name(op), 1, &x, "an expanded tensor has one element in several places; :clone() it first");
+      return er_tensor_refuse(err, "shape", er_ew_name(op), 1, &x,
+                              "an expanded tensor has one element in several places; :clone() it first");
   er_run(op, x, n + 1, xs, p);
   er_bump(x);
   return 0;
@@ -331,7 +358,8 @@ int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, c
 int er_tensor_copy(er_tensor *to, er_tensor *from, er_err *err) {
   er_tensor *both[2] = {to, from};
   if (er_writable("copy", to, err) < 0) return -1;
-  if (!fits_into(&to->v, &from->v)) return er_tensor_refuse(err, "shape", "copy", 2, both, "the second does not broadcast to the first");
+  if (!fits_into(&to->v, &from->v))
+    return er_tensor_refuse(err, "shape", "copy", 2, both, "the second does not broadcast to the first");
   er_run(ER_EW_COPY, to, 1, &from, NULL);
   er_bump(to);
   return 0;

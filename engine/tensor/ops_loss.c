@@ -34,8 +34,8 @@ static int check_targets(const char *name, const rows *r, er_tensor *target, con
   const int32_t *id = r->ids->v.data;
   for (int64_t i = 0; i < r->rows; i++)
     if (id[i] != opt->ignore && (id[i] < 0 || id[i] >= r->classes))
-      return er_tensor_refuse(err, "range", name, 1, &target, "target %d (element %lld) is none of the classes 0..%lld", id[i],
-                       (long long)i + 1, (long long)r->classes - 1);
+      return er_tensor_refuse(err, "range", name, 1, &target, "target %d (element %lld) is none of the classes 0..%lld",
+                              id[i], (long long)i + 1, (long long)r->classes - 1);
   return 0;
 }
 
@@ -45,8 +45,10 @@ static int prepare(const char *name, rows *r, er_tensor *x, er_tensor *target, c
   if (er_dtype_is_float(target->v.dtype)) return er_tensor_refuse(err, "dtype", name, 2, xs, "targets are whole numbers");
   r->rows = 1;
   for (int i = 0; i + 1 < x->v.nd; i++) r->rows *= x->v.size[i];
-  if (x->v.nd < 1 || er_tensor_count(target) != r->rows || (opt->weight != NULL && er_tensor_count(opt->weight) != r->rows))
-    return er_tensor_refuse(err, "shape", name, 3, xs, "there is one target, and one weight if any, for each row of the last dim");
+  if (x->v.nd < 1 || er_tensor_count(target) != r->rows ||
+      (opt->weight != NULL && er_tensor_count(opt->weight) != r->rows))
+    return er_tensor_refuse(err, "shape", name, 3, xs,
+                            "there is one target, and one weight if any, for each row of the last dim");
   if ((r->ids = er_cast(target, ER_I32, err)) == NULL) return -1;
   if (opt->weight != NULL && (r->weight = er_cast(opt->weight, ER_F32, err)) == NULL) return -1;
   if (check_targets(name, r, target, opt, err) < 0) return -1;
@@ -57,14 +59,22 @@ static int prepare(const char *name, rows *r, er_tensor *x, er_tensor *target, c
 }
 
 static er_xent xent_of(const rows *r, const er_loss *opt, int64_t first, int64_t n) {
-  return (er_xent){.rows = n, .classes = r->classes, .row_stride = r->classes, .target = (const int32_t *)r->ids->v.data + first,
-                   .weight = r->weight != NULL ? (const float *)r->weight->v.data + first : NULL, .scale = r->scale,
-                   .softcap = opt->softcap, .z_loss = opt->z_loss, .smoothing = opt->smoothing, .inv_temperature = 1,
+  return (er_xent){.rows = n,
+                   .classes = r->classes,
+                   .row_stride = r->classes,
+                   .target = (const int32_t *)r->ids->v.data + first,
+                   .weight = r->weight != NULL ? (const float *)r->weight->v.data + first : NULL,
+                   .scale = r->scale,
+                   .softcap = opt->softcap,
+                   .z_loss = opt->z_loss,
+                   .smoothing = opt->smoothing,
+                   .inv_temperature = 1,
                    .ignore = (int32_t)opt->ignore};
 }
 
 /* A row's losses to the result: their scaled sum, or each. */
-static er_tensor *result(er_tensors *ts, const double *loss, const rows *r, const er_loss *opt, const er_view *target, er_err *err) {
+static er_tensor *result(er_tensors *ts, const double *loss, const rows *r, const er_loss *opt, const er_view *target,
+                         er_err *err) {
   bool each = opt->reduction == ER_REDUCE_NONE;
   er_tensor *y = er_make(ts, ts->backend->real, each ? target->nd : 0, target->size, err);
   double total = 0;
@@ -153,7 +163,8 @@ typedef struct {
   double *loss;
 } head;
 
-static er_gemm product(er_tensor *a, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs, er_tensor *b, int64_t brs, int64_t bcs) {
+static er_gemm product(er_tensor *a, int64_t m, int64_t n, int64_t k, int64_t ars, int64_t acs, er_tensor *b,
+                       int64_t brs, int64_t bcs) {
   return (er_gemm){.m = m, .n = n, .k = k, .batch = 1, .a = a->v.data, .b = b->v.data, .at = a->v.dtype, .bt = b->v.dtype,
                    .ars = ars, .acs = acs, .brs = brs, .bcs = bcs, .ccs = 1, .alpha = 1};
 }
@@ -213,7 +224,8 @@ static int check_head(er_tensor *h, er_tensor *w, const er_loss *opt, er_err *er
   if (h->v.nd < 1 || w->v.nd != 2 || w->v.size[1] != h->v.size[h->v.nd - 1])
     return er_tensor_refuse(err, "shape", "lm_loss", 2, xs, "hidden states (..., size) take a weight (classes, size)");
   if (opt->reduction == ER_REDUCE_NONE && er_tape_wants(2, xs))
-    return er_tensor_refuse(err, "range", "lm_loss", 2, xs, "its gradient needs reduction mean or sum; weights can stand for each row's factor");
+    return er_tensor_refuse(err, "range", "lm_loss", 2, xs,
+                            "its gradient needs reduction mean or sum; weights can stand for each row's factor");
   return 0;
 }
 
@@ -233,18 +245,20 @@ static er_tensor *run_head(head *c, er_tensor *target, er_err *err) {
   return y;
 }
 
-er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, const er_loss *opt, er_tensor **lse, er_err *err) {
+er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, const er_loss *opt, er_tensor **lse,
+                             er_err *err) {
   static const er_grad_class class = {"lm_loss", lm_loss_backward, NULL};
   er_tensors *ts = er_tensor_home(h);
   er_tensor *xs[2] = {h, w}, *y = NULL;
-  bool grad = er_tape_wants(2, xs), want_h = grad && er_tensor_requires_grad(h), want_w = grad && er_tensor_requires_grad(w);
+  bool grad = er_tape_wants(2, xs), want_h = grad && er_tensor_requires_grad(h),
+       want_w = grad && er_tensor_requires_grad(w);
   rows r = {0};
   head c = {.ts = ts, .r = &r, .opt = opt};
   er_node *n;
   if (check_head(h, w, opt, err) < 0) return NULL;
   r.classes = w->v.size[0];
-  bool ok = prepare("lm_loss", &r, h, target, opt, err) == 0 && (c.h = er_packed(h, err)) != NULL && (c.w = er_packed(w, err)) != NULL &&
-            (!want_h || (c.dh = er_like(h, err)) != NULL) &&
+  bool ok = prepare("lm_loss", &r, h, target, opt, err) == 0 && (c.h = er_packed(h, err)) != NULL &&
+            (c.w = er_packed(w, err)) != NULL && (!want_h || (c.dh = er_like(h, err)) != NULL) &&
             (!want_w || (c.dw = er_like_as(w, w->v.dtype == ER_BF16 ? ER_F32 : w->v.dtype, err)) != NULL) &&
             (lse == NULL || (c.lse = er_make(ts, ER_F32, target->v.nd, target->v.size, err)) != NULL);
   if (ok) y = run_head(&c, target, err);

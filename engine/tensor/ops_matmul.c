@@ -16,10 +16,24 @@ void er_multiply(er_tensors *ts, const er_gemm *g) {
 /* c (..., m, n) = a (..., m, k) b (..., k, n); leading dims broadcast; c has all of them. */
 static void product(er_tensors *ts, const er_view *c, const er_view *a, const er_view *b, bool accumulate) {
   int nd = c->nd, lead = nd - 2;
-  er_gemm g = {.m = c->size[nd - 2], .n = c->size[nd - 1], .k = a->size[a->nd - 1], .batch = 1, .a = a->data, .b = b->data,
-               .c = c->data, .at = a->dtype, .bt = b->dtype, .ct = c->dtype, .ars = a->stride[a->nd - 2],
-               .acs = a->stride[a->nd - 1], .brs = b->stride[b->nd - 2], .bcs = b->stride[b->nd - 1],
-               .crs = c->stride[nd - 2], .ccs = 1, .alpha = 1, .accumulate = accumulate};
+  er_gemm g = {.m = c->size[nd - 2],
+               .n = c->size[nd - 1],
+               .k = a->size[a->nd - 1],
+               .batch = 1,
+               .a = a->data,
+               .b = b->data,
+               .c = c->data,
+               .at = a->dtype,
+               .bt = b->dtype,
+               .ct = c->dtype,
+               .ars = a->stride[a->nd - 2],
+               .acs = a->stride[a->nd - 1],
+               .brs = b->stride[b->nd - 2],
+               .bcs = b->stride[b->nd - 1],
+               .crs = c->stride[nd - 2],
+               .ccs = 1,
+               .alpha = 1,
+               .accumulate = accumulate};
   int64_t *off = NULL;
   for (int i = 0; i < lead; i++) g.batch *= c->size[i];
   if (lead > 0 && g.batch > 0) {
@@ -100,7 +114,8 @@ static er_tensor *matmul(er_tensor *a, er_tensor *b, er_err *err) {
   }
   shape.size[shape.nd] = a->v.size[a->v.nd - 2];
   shape.size[shape.nd + 1] = b->v.size[b->v.nd - 1];
-  if ((y = er_make(er_tensor_home(a), er_promote(a->v.dtype, b->v.dtype), shape.nd + 2, shape.size, err)) == NULL) return NULL;
+  if ((y = er_make(er_tensor_home(a), er_promote(a->v.dtype, b->v.dtype), shape.nd + 2, shape.size, err)) == NULL)
+    return NULL;
   product(er_tensor_home(a), &y->v, &a->v, &b->v, false);
   if ((n = er_tape_record(y, &class, 0, 2, xs)) == NULL) return y;
   er_tape_save(n, 0, a);
@@ -129,7 +144,8 @@ er_tensor *er_tensor_matmul(er_tensor *a, er_tensor *b, er_err *err) {
     er_tensor_refuse(err, "shape", "matmul", 2, xs, "a single number is no matrix; use *");
     return NULL;
   }
-  if (a->v.nd > 2 && b->v.nd == 2 && er_tensor_count(a) > 0 && a->v.size[a->v.nd - 1] == b->v.size[0]) return folded(a, b, err);
+  if (a->v.nd > 2 && b->v.nd == 2 && er_tensor_count(a) > 0 && a->v.size[a->v.nd - 1] == b->v.size[0])
+    return folded(a, b, err);
   a2 = a->v.nd == 1 ? er_tensor_unsqueeze(a, 0, err) : er_tensor_ref(a);
   b2 = b->v.nd == 1 ? er_tensor_unsqueeze(b, 1, err) : er_tensor_ref(b);
   if (a2 != NULL && b2 != NULL) y = matmul(a2, b2, err);
@@ -174,7 +190,8 @@ static int64_t rows_of(const er_view *v) {
 typedef struct { er_act act; } linear_ctx;
 
 static er_tensor *through_act(er_act act, er_tensor *dy, er_tensor *pre, er_err *err) {
-  static const er_ew grads[ER_ACTS] = {ER_EW_COPY, ER_EW_D_RELU, ER_EW_D_RELU2, ER_EW_D_GELU, ER_EW_D_GELU_TANH, ER_EW_D_SILU};
+  static const er_ew grads[ER_ACTS] = {ER_EW_COPY,   ER_EW_D_RELU,      ER_EW_D_RELU2,
+                                        ER_EW_D_GELU, ER_EW_D_GELU_TANH, ER_EW_D_SILU};
   er_tensor *dz, *xs[2] = {dy, pre};
   if (act == ER_ACT_NONE) return er_packed(dy, err);
   if ((dz = er_like(dy, err)) != NULL) er_run(grads[act], dz, 2, xs, NULL);
@@ -186,8 +203,23 @@ static int give_dw(er_node *n, er_tensor *dz, er_tensor *x, int64_t rows, er_err
   er_tensor *g = er_tape_slot(n, 1, &add, err);
   int64_t out = dz->v.size[dz->v.nd - 1], in = x->v.size[x->v.nd - 1];
   if (g == NULL) return -1;
-  er_gemm p = {.m = out, .n = in, .k = rows, .batch = 1, .a = dz->v.data, .b = x->v.data, .c = g->v.data, .at = dz->v.dtype,
-               .bt = x->v.dtype, .ct = g->v.dtype, .ars = 1, .acs = out, .brs = in, .bcs = 1, .crs = in, .ccs = 1, .alpha = 1,
+  er_gemm p = {.m = out,
+               .n = in,
+               .k = rows,
+               .batch = 1,
+               .a = dz->v.data,
+               .b = x->v.data,
+               .c = g->v.data,
+               .at = dz->v.dtype,
+               .bt = x->v.dtype,
+               .ct = g->v.dtype,
+               .ars = 1,
+               .acs = out,
+               .brs = in,
+               .bcs = 1,
+               .crs = in,
+               .ccs = 1,
+               .alpha = 1,
                .accumulate = add};
   er_multiply(n->home, &p);
   return er_tape_give(n, 1, g, err);
@@ -229,9 +261,11 @@ static int check_linear(er_tensor *x, er_tensor *w, er_tensor *bias, er_err *err
   er_tensor *xs[3] = {x, w, bias};
   if (er_want_float("linear", x, err) < 0 || er_want_float("linear", w, err) < 0) return -1;
   if (x->v.nd < 1 || w->v.nd != 2 || x->v.size[x->v.nd - 1] != w->v.size[1])
-    return er_tensor_refuse(err, "shape", "linear", bias != NULL ? 3 : 2, xs, "an input (..., in) takes a weight (out, in)");
+    return er_tensor_refuse(err, "shape", "linear", bias != NULL ? 3 : 2, xs,
+                            "an input (..., in) takes a weight (out, in)");
   if (bias != NULL && (bias->v.nd != 1 || bias->v.size[0] != w->v.size[0]))
-    return er_tensor_refuse(err, "shape", "linear", 3, xs, "the bias has one number for each of %lld outputs", (long long)w->v.size[0]);
+    return er_tensor_refuse(err, "shape", "linear", 3, xs, "the bias has one number for each of %lld outputs",
+                            (long long)w->v.size[0]);
   return 0;
 }
 
@@ -248,7 +282,8 @@ er_tensor *er_tensor_linear(er_tensor *x, er_tensor *w, er_tensor *bias, er_act 
   y = er_make(ts, x->v.dtype, x->v.nd, size, err);
   if (bias != NULL) b = er_packed(bias, err);
   if (act != ER_ACT_NONE && er_tape_wants(3, xs)) pre = er_make(ts, x->v.dtype, x->v.nd, size, err);
-  ok = packed != NULL && y != NULL && (bias == NULL || b != NULL) && (pre != NULL || act == ER_ACT_NONE || !er_tape_wants(3, xs));
+  ok = packed != NULL && y != NULL && (bias == NULL || b != NULL) &&
+       (pre != NULL || act == ER_ACT_NONE || !er_tape_wants(3, xs));
   if (ok) {
     er_gemm g = rows_times(packed, rows_of(&x->v), &w->v, true, y);
     g.bias = b != NULL ? b->v.data : NULL;
@@ -281,7 +316,8 @@ static int conv1d_backward(er_node *n, er_tensor *dy, er_err *err) {
     er_tensor_unref(dx);
     return -1;
   }
-  n->home->backend->conv1d_grad(n->home->pool, dx != NULL ? &dx->v : NULL, dw != NULL ? &dw->v : NULL, &dy->v, &x->v, &w->v);
+  n->home->backend->conv1d_grad(n->home->pool, dx != NULL ? &dx->v : NULL, dw != NULL ? &dw->v : NULL, &dy->v, &x->v,
+                                &w->v);
   if (dx != NULL && er_tape_give(n, 0, dx, err) < 0) {
     er_tensor_unref(dw);
     return -1;

@@ -25,10 +25,12 @@ static int check_cat(er_tensor *const *xs, int n, int dim, int64_t *size, er_dty
   memcpy(size, xs[0]->v.size, sizeof xs[0]->v.size);
   for (int i = 1; i < n; i++) {
     er_tensor *pair[2] = {xs[0], xs[i]};
-    if (xs[i]->v.nd != xs[0]->v.nd) return er_tensor_refuse(err, "shape", "cat", 2, pair, "they have different numbers of dims");
+    if (xs[i]->v.nd != xs[0]->v.nd)
+      return er_tensor_refuse(err, "shape", "cat", 2, pair, "they have different numbers of dims");
     for (int k = 0; k < xs[0]->v.nd; k++)
       if (k != dim && xs[i]->v.size[k] != size[k])
-        return er_tensor_refuse(err, "shape", "cat", 2, pair, "they differ in dim %d, which is not the one joined", k + 1);
+        return er_tensor_refuse(err, "shape", "cat", 2, pair, "they differ in dim %d, which is not the one joined",
+                                k + 1);
     size[dim] += xs[i]->v.size[dim];
     *d = er_promote(*d, xs[i]->v.dtype);
   }
@@ -92,7 +94,8 @@ static int overlap(er_tensor *y, er_tensor *x, const int64_t *before, er_tensor 
   for (int i = 0; i < x->v.nd; i++) {
     int64_t cut = before[i] < 0 ? -before[i] : 0, at = before[i] > 0 ? before[i] : 0;
     int64_t n = x->v.size[i] - cut < y->v.size[i] - at ? x->v.size[i] - cut : y->v.size[i] - at;
-    er_tensor *a = er_tensor_narrow(*in_y, i, at, n < 0 ? 0 : n, err), *b = a != NULL ? er_tensor_narrow(*in_x, i, cut, n < 0 ? 0 : n, err) : NULL;
+    er_tensor *a = er_tensor_narrow(*in_y, i, at, n < 0 ? 0 : n, err),
+              *b = a != NULL ? er_tensor_narrow(*in_x, i, cut, n < 0 ? 0 : n, err) : NULL;
     er_tensor_unref(*in_y);
     er_tensor_unref(*in_x);
     *in_y = a;
@@ -139,7 +142,9 @@ er_tensor *er_tensor_pad(er_tensor *x, int n, const int64_t *pads, double value,
   for (int i = 0; i < n / 2; i++) {
     int dim = x->v.nd - 1 - i;
     c.before[dim] = pads[2 * i];
-    if (__builtin_add_overflow(size[dim], pads[2 * i], &size[dim]) || __builtin_add_overflow(size[dim], pads[2 * i + 1], &size[dim]) || size[dim] < 0) size[dim] = -1;
+    if (__builtin_add_overflow(size[dim], pads[2 * i], &size[dim]) ||
+        __builtin_add_overflow(size[dim], pads[2 * i + 1], &size[dim]) || size[dim] < 0)
+      size[dim] = -1;
   }
   y = er_make(er_tensor_home(x), x->v.dtype, x->v.nd, size, err);
   if (y != NULL) er_tensor_home(x)->backend->fill(er_tensor_home(x)->pool, &y->v, value);
@@ -155,7 +160,8 @@ er_tensor *er_tensor_pad(er_tensor *x, int n, const int64_t *pads, double value,
 /* y[i] = x[i - shift], around the end. */
 static int roll_into(er_tensor *y, er_tensor *x, int dim, int64_t shift, er_err *err) {
   int64_t n = x->v.size[dim], s = n > 0 ? (shift % n + n) % n : 0;
-  er_tensor *bare = er_alias(x), *head = er_tensor_narrow(bare, dim, 0, n - s, err), *tail = er_tensor_narrow(bare, dim, n - s, s, err);
+  er_tensor *bare = er_alias(x), *head = er_tensor_narrow(bare, dim, 0, n - s, err),
+            *tail = er_tensor_narrow(bare, dim, n - s, s, err);
   int rc = head == NULL || tail == NULL || place(y, head, dim, s, err) < 0 || place(y, tail, dim, 0, err) < 0 ? -1 : 0;
   er_tensor_unref(bare);
   er_tensor_unref(head);
@@ -183,7 +189,8 @@ er_tensor *er_tensor_roll(er_tensor *x, int64_t shift, int dim, er_err *err) {
     er_tensor_unref(y);
     return NULL;
   }
-  if ((n = er_tape_record(y, &class, sizeof(move_ctx), 1, &x)) != NULL) *(move_ctx *)n->ctx = (move_ctx){.dim = dim, .shift = shift};
+  if ((n = er_tape_record(y, &class, sizeof(move_ctx), 1, &x)) != NULL)
+    *(move_ctx *)n->ctx = (move_ctx){.dim = dim, .shift = shift};
   return y;
 }
 
@@ -212,8 +219,10 @@ er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *
     wide[k++] = times[i];
     split[k] = n;
     wide[k++] = n;
-    if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i]) || __builtin_mul_overflow(count, size[i] > 0 ? size[i] : 1, &count)) {
-      er_tensor_refuse(err, "shape", "repeat", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i], i + 1);
+    if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i]) ||
+        __builtin_mul_overflow(count, size[i] > 0 ? size[i] : 1, &count)) {
+      er_tensor_refuse(err, "shape", "repeat", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i],
+                       i + 1);
       return NULL;
     }
   }
@@ -256,7 +265,8 @@ er_tensor *er_tensor_tri(er_tensor *x, int64_t diagonal, bool upper, er_err *err
 
 static int embedding_backward(er_node *n, er_tensor *dy, er_err *err) {
   er_tensor *ids = er_tape_saved(n, 0), *g = er_tape_slot_zeroed(n, 0, err), *packed, *flat;
-  int64_t size[2] = {er_tensor_count(ids), n->edges[0].node != NULL ? n->edges[0].node->shape.size[1] : n->edges[0].leaf->v.size[1]};
+  int64_t size[2] = {er_tensor_count(ids),
+                     n->edges[0].node != NULL ? n->edges[0].node->shape.size[1] : n->edges[0].leaf->v.size[1]};
   if (g == NULL) return -1;
   packed = er_packed(dy, err);
   flat = packed != NULL ? er_tensor_view(packed, 2, size, err) : NULL;
@@ -359,7 +369,8 @@ er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor 
   if ((dim = er_dim_of("index_add", x, dim, x->v.nd, err)) < 0) return NULL;
   for (int i = 0; i < x->v.nd && fits; i++) fits = source->v.size[i] == (i == dim ? ids->v.size[0] : x->v.size[i]);
   if (!fits) {
-    er_tensor_refuse(err, "shape", "index_add", 3, xs, "the source has x's shape, with as many in the dim as there are ids");
+    er_tensor_refuse(err, "shape", "index_add", 3, xs,
+                     "the source has x's shape, with as many in the dim as there are ids");
     return NULL;
   }
   if ((at = er_ids("index_add", ids, x->v.size[dim], false, err)) == NULL) return NULL;
@@ -443,7 +454,8 @@ er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_ten
   er_tensors *ts = er_tensor_home(x);
   er_tensor *xs[2] = {x, source}, *y = NULL, *at;
   er_node *n;
-  if ((dim = er_dim_of("scatter_add", x, dim, x->v.nd, err)) < 0 || check_index("scatter_add", x, dim, index, err) < 0) return NULL;
+  if ((dim = er_dim_of("scatter_add", x, dim, x->v.nd, err)) < 0 || check_index("scatter_add", x, dim, index, err) < 0)
+    return NULL;
   if (!er_same_shape(&index->v, &source->v)) {
     er_tensor *pair[2] = {index, source};
     er_tensor_refuse(err, "shape", "scatter_add", 2, pair, "there is one index for each element of the source");
@@ -522,7 +534,8 @@ er_tensor *er_tensor_one_hot(er_tensor *ids, int64_t classes, er_err *err) {
   memcpy(size, ids->v.size, (size_t)ids->v.nd * sizeof *size);
   size[ids->v.nd] = classes;
   if ((y = er_zeros(er_tensor_home(ids), ER_I32, ids->v.nd + 1, size, err)) != NULL)
-    for (int64_t i = 0; i < er_tensor_count(at); i++) ((int32_t *)y->v.data)[i * classes + ((const int32_t *)at->v.data)[i]] = 1;
+    for (int64_t i = 0; i < er_tensor_count(at); i++)
+      ((int32_t *)y->v.data)[i * classes + ((const int32_t *)at->v.data)[i]] = 1;
   er_tensor_unref(at);
   return y;
 }

@@ -14,8 +14,8 @@ static int norm_backward(er_node *n, er_tensor *dy, er_err *err) {
     if (er_tape_needs(n, i) && (g[i] = er_tape_slot_zeroed(n, i, err)) == NULL) rc = -1;
   if (rc == 0)                   /* what is in the slot of x already is the gradient of the sum: it is added on the way */
     n->home->backend->norm_grad(n->home->pool, g[0] != NULL ? &g[0]->v : NULL, g[1] != NULL ? &g[1]->v : NULL,
-                                g[2] != NULL ? &g[2]->v : NULL, &dy->v, add ? &g[0]->v : NULL, &x->v, w != NULL ? &w->v : NULL,
-                                mean != NULL ? mean->v.data : NULL, rstd->v.data);
+                                g[2] != NULL ? &g[2]->v : NULL, &dy->v, add ? &g[0]->v : NULL, &x->v,
+                                w != NULL ? &w->v : NULL, mean != NULL ? mean->v.data : NULL, rstd->v.data);
   for (int i = 0; i < 3; i++) {
     if (g[i] == NULL) continue;
     if (rc == 0) rc = er_tape_give(n, i, g[i], err);
@@ -27,7 +27,8 @@ static int norm_backward(er_node *n, er_tensor *dy, er_err *err) {
 static int check(const char *name, er_tensor *x, er_tensor *w, er_tensor *b, er_err *err) {
   er_tensor *xs[3] = {x, w, b};
   if (er_want_float(name, x, err) < 0) return -1;
-  if (x->v.nd < 1) return er_tensor_refuse(err, "shape", name, 1, xs, "a single number has nothing to be normalised over");
+  if (x->v.nd < 1)
+    return er_tensor_refuse(err, "shape", name, 1, xs, "a single number has nothing to be normalised over");
   for (int i = 1; i < 3; i++)
     if (xs[i] != NULL && (xs[i]->v.nd != 1 || xs[i]->v.size[0] != x->v.size[x->v.nd - 1]))
       return er_tensor_refuse(err, "shape", name, 3, xs, "weight and bias have one number for each of the last dim");
@@ -41,7 +42,8 @@ static int64_t rows_of(const er_tensor *x) {
 }
 
 /* The norm of x, or of x + r, which goes to sum. */
-static er_tensor *norm(er_tensor *x, er_tensor *r, er_tensor *sum, er_tensor *w, er_tensor *b, double eps, bool layer, er_err *err) {
+static er_tensor *norm(er_tensor *x, er_tensor *r, er_tensor *sum, er_tensor *w, er_tensor *b, double eps, bool layer,
+                       er_err *err) {
   static const er_grad_class classes[] = {{"rms_norm", norm_backward, NULL}, {"layer_norm", norm_backward, NULL}};
   er_tensors *ts = er_tensor_home(x);
   er_tensor *y = er_like(x, err), *mean = NULL, *rstd, *from = sum != NULL ? sum : x, *inputs[3] = {from, w, b};
@@ -56,8 +58,8 @@ static er_tensor *norm(er_tensor *x, er_tensor *r, er_tensor *sum, er_tensor *w,
     er_tensor_unref(rstd);
     return NULL;
   }
-  ts->backend->norm(ts->pool, &y->v, &x->v, r != NULL ? &r->v : NULL, sum != NULL ? &sum->v : NULL, w != NULL ? &w->v : NULL,
-                    b != NULL ? &b->v : NULL, layer ? mean->v.data : NULL, rstd->v.data, eps);
+  ts->backend->norm(ts->pool, &y->v, &x->v, r != NULL ? &r->v : NULL, sum != NULL ? &sum->v : NULL,
+                    w != NULL ? &w->v : NULL, b != NULL ? &b->v : NULL, layer ? mean->v.data : NULL, rstd->v.data, eps);
   n = er_tape_record(y, &classes[layer], 0, 3, inputs);
   if (n != NULL) {
     er_tape_save(n, 0, from);

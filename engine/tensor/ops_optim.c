@@ -10,7 +10,8 @@ static int check_state(const char *name, const er_state *s, er_tensor *t, er_err
   er_tensor *both[2] = {s->p, t};
   if (t == NULL) return 0;
   if (t->v.dtype != er_tensor_home(s->p)->backend->real || !er_same_shape(&t->v, &s->p->v) || !er_view_contiguous(&t->v))
-    return er_tensor_refuse(err, "shape", name, 2, both, "its state must be f32, contiguous and of the parameter's shape");
+    return er_tensor_refuse(err, "shape", name, 2, both,
+                            "its state must be f32, contiguous and of the parameter's shape");
   return 0;
 }
 
@@ -18,8 +19,11 @@ static int check(const char *name, const er_state *s, bool second, er_err *err) 
   if (er_want_float(name, s->p, err) < 0) return -1;
   if (!er_view_contiguous(&s->p->v) || !er_view_contiguous(&s->p->grad->v))
     return er_tensor_refuse(err, "shape", name, 1, &s->p, "a parameter and its gradient must be contiguous");
-  if (check_state(name, s, s->m, err) < 0 || check_state(name, s, s->v, err) < 0 || check_state(name, s, s->master, err) < 0) return -1;
-  if (second && (s->m == NULL || s->v == NULL)) return er_tensor_refuse(err, "range", name, 1, &s->p, "its state has two moments");
+  if (check_state(name, s, s->m, err) < 0 || check_state(name, s, s->v, err) < 0 ||
+      check_state(name, s, s->master, err) < 0)
+    return -1;
+  if (second && (s->m == NULL || s->v == NULL))
+    return er_tensor_refuse(err, "range", name, 1, &s->p, "its state has two moments");
   return 0;
 }
 
@@ -168,7 +172,8 @@ int er_tensor_muon(const er_state *list, int n, const er_muon *h, er_err *err) {
     if (s->p->grad == NULL) continue;
     if (check("muon", s, false, err) < 0) return -1;
     if (s->p->v.nd != 2 || s->m == NULL)
-      return er_tensor_refuse(err, "shape", "muon", 1, &s->p, "it steps matrices, each with one moment; give other parameters to AdamW");
+      return er_tensor_refuse(err, "shape", "muon", 1, &s->p,
+                              "it steps matrices, each with one moment; give other parameters to AdamW");
   }
   for (int i = 0; i < n; i++)
     if (list[i].p->grad != NULL && muon_one(&list[i], h, err) < 0) return -1;

@@ -3,7 +3,8 @@
 #include "tensor/ops.h"
 #include "tensor/room.h"
 
-er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_rand kind, double a, double b, er_err *err) {
+er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_rand kind, double a, double b,
+                            er_err *err) {
   er_tensor *t;
   if (kind == ER_RAND_INT && !(b > a && b - a <= 4294967296.0)) {
     er_fail(err, "range", "randint: there is no whole number from %g to %g", a, b - 1);
@@ -34,7 +35,9 @@ static er_tensor *drop(er_tensor *x, const dropout_ctx *c, er_err *err) {
   return y;
 }
 
-static int dropout_backward(er_node *n, er_tensor *dy, er_err *err) { return er_tape_give(n, 0, drop(dy, n->ctx, err), err); }
+static int dropout_backward(er_node *n, er_tensor *dy, er_err *err) {
+  return er_tape_give(n, 0, drop(dy, n->ctx, err), err);
+}
 
 er_tensor *er_tensor_dropout(er_tensor *x, double p, er_err *err) {
   static const er_grad_class class = {"dropout", dropout_backward, NULL};
@@ -48,7 +51,8 @@ er_tensor *er_tensor_dropout(er_tensor *x, double p, er_err *err) {
   }
   if (p == 0) return er_tensor_ref(x);
   c.key = er_tensors_draw(er_tensor_home(x));
-  if ((y = drop(x, &c, err)) != NULL && (n = er_tape_record(y, &class, sizeof c, 1, &x)) != NULL) *(dropout_ctx *)n->ctx = c;
+  if ((y = drop(x, &c, err)) != NULL && (n = er_tape_record(y, &class, sizeof c, 1, &x)) != NULL)
+    *(dropout_ctx *)n->ctx = c;
   return y;
 }
 
@@ -69,7 +73,8 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   er_tensor *bare, *rows, *sums = NULL, *u = NULL, *y = NULL;
   if (er_want_float("multinomial", p, err) < 0) return NULL;
   if (p->v.nd < 1 || p->v.nd > 2 || flat[1] < 1 || n < 1) {
-    er_tensor_refuse(err, "shape", "multinomial", 1, &p, "weights are (classes) or (rows, classes), and at least one is drawn");
+    er_tensor_refuse(err, "shape", "multinomial", 1, &p,
+                     "weights are (classes) or (rows, classes), and at least one is drawn");
     return NULL;
   }
   bare = er_cast(p, ts->backend->real, err);
@@ -82,7 +87,8 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   for (int64_t r = 0; y != NULL && r < size[0]; r++) {
     double total = er_tensor_get(sums, (int64_t[]){r, flat[1] - 1});
     if (!(total > 0 && total < 1e300)) {
-      er_tensor_refuse(err, "range", "multinomial", 1, &p, "the weights of row %lld add up to %g", (long long)r + 1, total);
+      er_tensor_refuse(err, "range", "multinomial", 1, &p, "the weights of row %lld add up to %g", (long long)r + 1,
+                       total);
       er_tensor_unref(y);
       y = NULL;
       break;
@@ -99,7 +105,8 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
 
 /* The order of n random numbers; equal ones, which are rare, keep their places. */
 er_tensor *er_tensor_randperm(er_tensors *ts, int64_t n, er_err *err) {
-  er_tensor *u = er_tensor_random(ts, ER_I32, 1, &n, ER_RAND_INT, -2147483648.0, 2147483648.0, err), *order = NULL, *sorted;
+  er_tensor *u = er_tensor_random(ts, ER_I32, 1, &n, ER_RAND_INT, -2147483648.0, 2147483648.0, err), *order = NULL,
+            *sorted;
   if (u == NULL) return NULL;
   sorted = er_tensor_sort(u, 0, false, -1, &order, err);
   er_tensor_unref(u);

@@ -64,7 +64,8 @@ static int reduce_backward(er_node *n, er_tensor *dy, er_err *err) {
 }
 
 er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool keep, er_err *err) {
-  static const er_grad_class classes[] = {{"sum", reduce_backward, NULL}, {"mean", reduce_backward, NULL}, {"sum of squares", reduce_backward, NULL}};
+  static const er_grad_class classes[] = {
+    {"sum", reduce_backward, NULL}, {"mean", reduce_backward, NULL}, {"sum of squares", reduce_backward, NULL}};
   er_tensors *ts = er_tensor_home(x);
   reduction u = {.r = r, .dims = dims != 0 ? dims : (1u << x->v.nd) - 1, .keep = keep, .scale = 1, .in = x->v};
   er_dtype d = er_dtype_is_float(x->v.dtype) ? x->v.dtype : r == ER_SUM ? ER_I32 : ER_F32;
@@ -97,7 +98,8 @@ er_tensor *er_tensor_var(er_tensor *x, unsigned dims, double correction, bool ke
   for (int i = 0; i < x->v.nd; i++)
     if (dims == 0 || dims >> i & 1) n *= x->v.size[i];
   if (n == 0 || (double)n <= correction) {
-    er_tensor_refuse(err, "shape", "var", 1, &x, "%lld elements are too few for a variance with correction %g", (long long)n, correction);
+    er_tensor_refuse(err, "shape", "var", 1, &x, "%lld elements are too few for a variance with correction %g",
+                     (long long)n, correction);
     return NULL;
   }
   mean = er_tensor_reduce(ER_MEAN, x, dims, true, err);
@@ -187,7 +189,8 @@ er_tensor *er_tensor_softmax(er_tensor *x, int dim, bool log, er_err *err) {
   er_tensors *ts = er_tensor_home(x);
   er_tensor *y;
   er_node *n;
-  if (er_want_float(classes[log].name, x, err) < 0 || (dim = er_dim_of(classes[log].name, x, dim, x->v.nd, err)) < 0) return NULL;
+  if (er_want_float(classes[log].name, x, err) < 0 || (dim = er_dim_of(classes[log].name, x, dim, x->v.nd, err)) < 0)
+    return NULL;
   if ((y = er_like(x, err)) == NULL) return NULL;
   er_view vy = last(&y->v, dim), vx = last(&x->v, dim);
   ts->backend->softmax(ts->pool, &vy, &vx, log);
@@ -199,7 +202,8 @@ er_tensor *er_tensor_softmax(er_tensor *x, int dim, bool log, er_err *err) {
 
 /* dx = dy exp(x - lse) */
 static int logsumexp_backward(er_node *n, er_tensor *dy, er_err *err) {
-  er_tensor *x = er_tape_saved(n, 0), *lse = er_tape_saved(n, 1), *g = er_like(x, err), *packed = er_packed(dy, err), *wide = NULL;
+  er_tensor *x = er_tape_saved(n, 0), *lse = er_tape_saved(n, 1), *g = er_like(x, err), *packed = er_packed(dy, err),
+            *wide = NULL;
   if (g != NULL && packed != NULL) wide = er_tensor_view(packed, lse->v.nd, lse->v.size, err);
   if (wide != NULL) {
     er_run(ER_EW_SUB, g, 2, (er_tensor *[]){x, lse}, NULL);

@@ -187,7 +187,8 @@ er_tensor *er_tape_slot_zeroed(er_node *n, int i, er_err *err) {
 
 int er_tensor_set_requires_grad(er_tensor *t, bool on, er_err *err) {
   if (t->node != NULL)
-    return er_tensor_refuse(err, "grad", "requires_grad", 1, &t, "it is the result of %s; only a leaf can be asked (use :detach())", t->node->name);
+    return er_tensor_refuse(err, "grad", "requires_grad", 1, &t,
+                            "it is the result of %s; only a leaf can be asked (use :detach())", t->node->name);
   if (on && er_want_float("requires_grad", t, err) < 0) return -1;
   t->requires_grad = on;
   return 0;
@@ -209,7 +210,9 @@ er_tensor *er_tensor_detach(er_tensor *t) { return er_alias(t); }
 
 int er_writable(const char *op, er_tensor *t, er_err *err) {
   if (!er_tensor_requires_grad(t) || !er_tensor_home(t)->grad) return 0;
-  return er_tensor_refuse(err, "grad", op, 1, &t, "it takes part in gradients and cannot be changed in place; do it inside no_grad, or without the underscore");
+  return er_tensor_refuse(
+      err, "grad", op, 1, &t,
+      "it takes part in gradients and cannot be changed in place; do it inside no_grad, or without the underscore");
 }
 
 /* ---- the walk --------------------------------------------------------------------------------------------- */
@@ -303,12 +306,15 @@ static int walk_back(er_tensors *ts, er_node *root, er_tensor *dy, er_err *err) 
 int er_tensor_backward(er_tensor *t, er_tensor *dy, er_err *err) {
   er_tensor *both[2] = {t, dy}, *start;
   if (!er_tensor_requires_grad(t))
-    return er_tensor_refuse(err, "grad", "backward", 1, &t, "nothing it was made of requires a gradient, or it was made inside no_grad");
+    return er_tensor_refuse(err, "grad", "backward", 1, &t,
+                            "nothing it was made of requires a gradient, or it was made inside no_grad");
   if (dy == NULL && er_tensor_count(t) != 1)
-    return er_tensor_refuse(err, "grad", "backward", 1, &t, "only a tensor of one element can start; sum it, or give its gradient");
+    return er_tensor_refuse(err, "grad", "backward", 1, &t,
+                            "only a tensor of one element can start; sum it, or give its gradient");
   if (dy != NULL && !er_same_shape(&t->v, &dy->v))
     return er_tensor_refuse(err, "shape", "backward", 2, both, "a gradient has the shape of its tensor");
-  start = dy != NULL ? er_cast(dy, t->v.dtype, err) : er_tensor_full(er_tensor_home(t), t->v.dtype, t->v.nd, t->v.size, 1, err);
+  start = dy != NULL ? er_cast(dy, t->v.dtype, err)
+                     : er_tensor_full(er_tensor_home(t), t->v.dtype, t->v.nd, t->v.size, 1, err);
   if (start == NULL) return -1;
   if (t->node != NULL) return walk_back(er_tensor_home(t), t->node, start, err);
   er_node self = {.home = er_tensor_home(t), .n = 1, .edges = (er_edge[]){{NULL, t}}};    /* a leaf: d t / d t */

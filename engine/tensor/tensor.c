@@ -298,7 +298,8 @@ void er_tensor_set(er_tensor *t, const int64_t *index, double v) {
 int er_tensor_item(const er_tensor *t, double *out, er_err *err) {
   int64_t zero[ER_DIMS] = {0};
   er_tensor *x = (er_tensor *)t;
-  if (er_tensor_count(t) != 1) return er_tensor_refuse(err, "shape", "item", 1, &x, "only a tensor of one element is a number");
+  if (er_tensor_count(t) != 1)
+    return er_tensor_refuse(err, "shape", "item", 1, &x, "only a tensor of one element is a number");
   *out = er_tensor_get(t, zero);
   return 0;
 }
@@ -314,7 +315,8 @@ er_tensor *er_ids(const char *op, er_tensor *ids, int64_t n, bool negative_ok, e
   p = packed->v.data;
   for (int64_t i = 0, count = er_tensor_count(packed); i < count; i++) {
     if (p[i] < n && (p[i] >= 0 || negative_ok)) continue;
-    er_tensor_refuse(err, "range", op, 1, &ids, "id %d (element %lld) is not in 0..%lld", p[i], (long long)i + 1, (long long)n - 1);
+    er_tensor_refuse(err, "range", op, 1, &ids, "id %d (element %lld) is not in 0..%lld", p[i], (long long)i + 1,
+                     (long long)n - 1);
     er_tensor_unref(packed);
     return NULL;
   }

@@ -97,7 +97,8 @@ static er_tensor *record(er_tensor *y, er_tensor *x, const er_grad_class *class,
 static int resolve(const char *op, er_tensor *t, int nd, const int64_t *size, int64_t *out, er_err *err) {
   int64_t count = er_tensor_count(t), known = 1;
   int open = -1;
-  if (nd > ER_DIMS) return er_tensor_refuse(err, "shape", op, 1, &t, "a tensor has at most %d dims, %d were asked for", ER_DIMS, nd);
+  if (nd > ER_DIMS)
+    return er_tensor_refuse(err, "shape", op, 1, &t, "a tensor has at most %d dims, %d were asked for", ER_DIMS, nd);
   for (int i = 0; i < nd; i++) {
     out[i] = size[i];
     if (size[i] == -1 && open < 0) open = i;
@@ -109,7 +110,8 @@ static int resolve(const char *op, er_tensor *t, int nd, const int64_t *size, in
     known = count;
   }
   if (known != count || (open >= 0 && out[open] < 0))
-    return er_tensor_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill the shape asked for", (long long)count);
+    return er_tensor_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill the shape asked for",
+                            (long long)count);
   return 0;
 }
 
@@ -153,7 +155,8 @@ er_tensor *er_tensor_view(er_tensor *t, int nd, const int64_t *size, er_err *err
   int64_t full[ER_DIMS], stride[ER_DIMS];
   if (resolve("view", t, nd, size, full, err) < 0) return NULL;
   if (restride(&t->v, nd, full, stride) == 0) return shaped(t, nd, full, stride);
-  er_tensor_refuse(err, "shape", "view", 1, &t, "its elements are spread so that no view has the shape asked for; use :reshape(), which copies");
+  er_tensor_refuse(err, "shape", "view", 1, &t,
+                   "its elements are spread so that no view has the shape asked for; use :reshape(), which copies");
   return NULL;
 }
 
@@ -194,7 +197,8 @@ er_tensor *er_tensor_permute(er_tensor *t, int nd, const int *dims, er_err *err)
 
 er_tensor *er_tensor_transpose(er_tensor *t, int a, int b, er_err *err) {
   int dims[ER_DIMS];
-  if ((a = er_dim_of("transpose", t, a, t->v.nd, err)) < 0 || (b = er_dim_of("transpose", t, b, t->v.nd, err)) < 0) return NULL;
+  if ((a = er_dim_of("transpose", t, a, t->v.nd, err)) < 0 || (b = er_dim_of("transpose", t, b, t->v.nd, err)) < 0)
+    return NULL;
   for (int i = 0; i < t->v.nd; i++) dims[i] = i == a ? b : i == b ? a : i;
   return er_tensor_permute(t, t->v.nd, dims, err);
 }
@@ -257,7 +261,9 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
     int64_t old = i < more ? 1 : t->v.size[i - more], want = size[i] == -1 ? old : size[i];
     if ((old != want && old != 1) || want < 0 || __builtin_mul_overflow(count, want > 0 ? want : 1, &count)) {
       er_tensor_unref(y);
-      er_tensor_refuse(err, "shape", "expand", 1, &t, "dim %d cannot have size %lld: only dims of size 1 are repeated, and elements must be countable", i + 1, (long long)want);
+      er_tensor_refuse(err, "shape", "expand", 1, &t,
+                       "dim %d cannot have size %lld: only dims of size 1 are repeated, and elements must be countable",
+                       i + 1, (long long)want);
       return NULL;
     }
     y->v.stride[i] = old != want || i < more ? 0 : t->v.stride[i - more];
@@ -293,7 +299,8 @@ er_tensor *er_tensor_unfold(er_tensor *t, int dim, int64_t size, int64_t step, e
   er_tensor *y;
   if ((dim = er_dim_of("unfold", t, dim, t->v.nd, err)) < 0) return NULL;
   if (t->v.nd == 0 || t->v.nd == ER_DIMS || size < 1 || step < 1 || size > t->v.size[dim]) {
-    er_tensor_refuse(err, "range", "unfold", 1, &t, "dim %d has no windows of %lld elements, %lld apart", dim + 1, (long long)size, (long long)step);
+    er_tensor_refuse(err, "range", "unfold", 1, &t, "dim %d has no windows of %lld elements, %lld apart", dim + 1,
+                     (long long)size, (long long)step);
     return NULL;
   }
   y = er_alias(t);

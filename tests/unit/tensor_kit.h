@@ -22,7 +22,8 @@ extern const er_backend er_kernel_f64_table;
 enum { KIT_INPUTS = 4 };
 
 static inline er_tensors *kit_engine(int threads, bool f64) {
-  return er_tensors_open(&(er_tensors_options){.threads = threads, .seed = 1, .backend = f64 ? &er_kernel_f64_table : NULL});
+  return er_tensors_open(
+      &(er_tensors_options){.threads = threads, .seed = 1, .backend = f64 ? &er_kernel_f64_table : NULL});
 }
 
 static inline er_tensor *kit_must(er_tensor *t, const er_err *err) {
@@ -37,7 +38,9 @@ static inline int64_t kit_count(int nd, const int64_t *size) {
 }
 
 /* Numbers that f32 holds exactly, so that both engines see the same. */
-static inline double kit_number(er_rng *r, double lo, double hi) { return (double)(float)(lo + (hi - lo) * er_rng_unit(r)); }
+static inline double kit_number(er_rng *r, double lo, double hi) {
+  return (double)(float)(lo + (hi - lo) * er_rng_unit(r));
+}
 
 static inline er_tensor *kit_tensor(er_tensors *ts, er_dtype d, int nd, const int64_t *size, const double *values) {
   er_err err;
@@ -130,7 +133,8 @@ static inline kit_result kit_run(er_tensors *ts, er_dtype d, const kit_case *c, 
   free(weights);
   for (int i = 0; i < c->n; i++) {
     r.ng[i] = er_tensor_count(x[i]);
-    r.g[i] = grads && er_tensor_grad(x[i]) != NULL ? kit_values(er_tensor_grad(x[i])) : calloc((size_t)r.ng[i] + 1, sizeof(double));
+    r.g[i] = grads && er_tensor_grad(x[i]) != NULL ? kit_values(er_tensor_grad(x[i]))
+                                                   : calloc((size_t)r.ng[i] + 1, sizeof(double));
     er_tensor_unref(x[i]);
   }
   return r;
@@ -168,12 +172,14 @@ static inline void kit_differences(er_tensors *ts, const kit_case *c, double *co
       kit_free(&b);
       got = (up - down) / (2 * h);
       if (!(fabs(got - r->g[i][k]) <= (c->fd_bar > 0 ? c->fd_bar : 1e-6) * most))
-        fail_msg("%s: gradient of input %d at %lld is %.12g, by differences %.12g", c->name, i, (long long)k, r->g[i][k], got);
+        fail_msg("%s: gradient of input %d at %lld is %.12g, by differences %.12g", c->name, i, (long long)k,
+                 r->g[i][k], got);
     }
   }
 }
 
-static inline void kit_compare(const char *what, const kit_case *c, const kit_result *got, const kit_result *want, double bar) {
+static inline void kit_compare(const char *what, const kit_case *c, const kit_result *got, const kit_result *want,
+                               double bar) {
   double e = kit_rel(got->y, want->y, want->ny, 1e-6);
   if (!(e <= bar)) fail_msg("%s: the result of %s is off by %g (bar %g)", c->name, what, e, bar);
   for (int i = 0; i < c->n; i++) {
@@ -193,7 +199,8 @@ static inline void kit_check(const kit_case *c) {
   double *in[KIT_INPUTS] = {NULL}, bar = c->bar > 0 ? c->bar : 1e-6;
   er_tensors *f64 = kit_engine(1, true), *one = kit_engine(1, false), *three = kit_engine(3, false);
   kit_inputs(c, in);
-  kit_result want = kit_run(f64, ER_F64, c, in, true), got = kit_run(one, ER_F32, c, in, true), again = kit_run(three, ER_F32, c, in, true);
+  kit_result want = kit_run(f64, ER_F64, c, in, true), got = kit_run(one, ER_F32, c, in, true),
+             again = kit_run(three, ER_F32, c, in, true);
   kit_differences(f64, c, in, &want);
   kit_compare("f32", c, &got, &want, bar);
   kit_same(c, &got, &again);
@@ -206,7 +213,8 @@ static inline void kit_check(const kit_case *c) {
   for (int i = 0; i < c->n; i++) free(in[i]);
   er_tensors *engines[] = {f64, one, three};
   for (int i = 0; i < 3; i++) {
-    if (er_tensors_memory_of(engines[i]).tensors > 4) fail_msg("%s: %lld storages are left", c->name, (long long)er_tensors_memory_of(engines[i]).tensors);
+    if (er_tensors_memory_of(engines[i]).tensors > 4)
+      fail_msg("%s: %lld storages are left", c->name, (long long)er_tensors_memory_of(engines[i]).tensors);
     er_tensors_close(engines[i]);
   }
 }

@@ -174,7 +174,8 @@ static void recomputation_gives_the_same_gradients_and_holds_less(void **s) {
     OK(er_tensor_set_requires_grad(w, true, &err));
     er_tensors_set_random(ts, (er_key){7, 3});
     int64_t before = er_tensors_memory_of(ts).live;
-    y = sum_of(checkpointed ? MUST(er_tensor_checkpoint(ts, block, NULL, &runs, xs, 2, &err)) : MUST(block(&runs, xs, 2, &err)));
+    y = sum_of(checkpointed ? MUST(er_tensor_checkpoint(ts, block, NULL, &runs, xs, 2, &err))
+                            : MUST(block(&runs, xs, 2, &err)));
     held[checkpointed] = er_tensors_memory_of(ts).live - before;
     er_tensors_set_random(ts, (er_key){99, 0});
     OK(er_tensor_backward(y, NULL, &err));
@@ -249,7 +250,8 @@ static void on_tick(int signal) {
 /* oneDNN's AVX kernels use the stack pointer as any other register and let it point to their workspace. */
 static void a_signal_during_a_product_does_no_harm(void **s) {
   struct itimerval every = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
-  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){256, 1024}, 1, &err)), *b = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){1024, 768}, 2, &err));
+  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){256, 1024}, 1, &err)),
+            *b = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){1024, 768}, 2, &err));
   void (*was)(int) = signal(SIGALRM, on_tick);
   (void)s;
   ticks = 0;
@@ -268,8 +270,10 @@ static void a_signal_during_a_product_does_no_harm(void **s) {
 /* ---- refusals -------------------------------------------------------------------------------------------------- */
 
 static void wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers(void **s) {
-  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){2, 3}, 1, &err)), *b = MUST(er_tensor_full(ts, ER_BF16, 2, (int64_t[]){4, 5}, 1, &err));
-  er_tensor *i = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){2}, 7, &err)), *four = MUST(er_tensor_full(ts, ER_F32, 4, (int64_t[]){1, 3, 2, 4}, 1, &err));
+  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){2, 3}, 1, &err)),
+            *b = MUST(er_tensor_full(ts, ER_BF16, 2, (int64_t[]){4, 5}, 1, &err));
+  er_tensor *i = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){2}, 7, &err)),
+            *four = MUST(er_tensor_full(ts, ER_F32, 4, (int64_t[]){1, 3, 2, 4}, 1, &err));
   er_tensor *two = MUST(er_tensor_full(ts, ER_F32, 4, (int64_t[]){1, 2, 2, 4}, 1, &err)), *none;
   er_loss o = er_loss_defaults();
   (void)s;
@@ -308,7 +312,8 @@ static void sizes_that_overflow_and_memory_that_is_not_there_are_errors(void **s
 }
 
 static void empty_tensors_go_through(void **s) {
-  er_tensor *x = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){0, 3}, 1, &err)), *w = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){4, 3}, 1, &err)), *y, *loss;
+  er_tensor *x = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){0, 3}, 1, &err)),
+            *w = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){4, 3}, 1, &err)), *y, *loss;
   (void)s;
   OK(er_tensor_set_requires_grad(w, true, &err));
   y = MUST(er_tensor_linear(x, w, NULL, ER_ACT_GELU, &err));
@@ -324,8 +329,10 @@ static void empty_tensors_go_through(void **s) {
 /* ---- numbers ---------------------------------------------------------------------------------------------------- */
 
 static void integers_are_exact(void **s) {
-  er_tensor *a = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){3}, 16777217, &err)), *b = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){3}, 2, &err));
-  er_tensor *y = MUST(er_tensor_binary(ER_EW_ADD, a, b, 1, &err)), *sum = MUST(er_tensor_reduce(ER_SUM, a, 0, false, &err));
+  er_tensor *a = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){3}, 16777217, &err)),
+            *b = MUST(er_tensor_full(ts, ER_I32, 1, (int64_t[]){3}, 2, &err));
+  er_tensor *y = MUST(er_tensor_binary(ER_EW_ADD, a, b, 1, &err)),
+            *sum = MUST(er_tensor_reduce(ER_SUM, a, 0, false, &err));
   er_tensor *same = MUST(er_tensor_binary(ER_EW_EQ, a, y, 1, &err));
   (void)s;
   assert_true(at(y, 2) == 16777219);
@@ -350,8 +357,10 @@ static void bf16_rounds_to_nearest_even_and_keeps_nan(void **s) {
 
 static void the_ends_of_functions_are_kept(void **s) {
   static const float in[] = {-INFINITY, -200, -88, 0, 88, 200, INFINITY, NAN};
-  er_tensor *x = MUST(er_tensor_from(ts, ER_F32, 1, (int64_t[]){8}, in, &err)), *e = exp_of(x), *l = MUST(er_tensor_unary(ER_EW_LOG, x, 0, 0, &err));
-  er_tensor *t = MUST(er_tensor_unary(ER_EW_TANH, x, 0, 0, &err)), *p = MUST(er_tensor_unary(ER_EW_SOFTPLUS, x, 0, 0, &err));
+  er_tensor *x = MUST(er_tensor_from(ts, ER_F32, 1, (int64_t[]){8}, in, &err)), *e = exp_of(x),
+            *l = MUST(er_tensor_unary(ER_EW_LOG, x, 0, 0, &err));
+  er_tensor *t = MUST(er_tensor_unary(ER_EW_TANH, x, 0, 0, &err)),
+            *p = MUST(er_tensor_unary(ER_EW_SOFTPLUS, x, 0, 0, &err));
   (void)s;
   assert_true(at(e, 0) == 0 && at(e, 1) == 0 && at(e, 3) == 1 && isinf(at(e, 5)) && isinf(at(e, 6)) && isnan(at(e, 7)));
   assert_true(isnan(at(l, 1)) && at(l, 3) == -INFINITY && isinf(at(l, 6)) && isnan(at(l, 7)));
@@ -368,7 +377,8 @@ static void every_instruction_set_gives_the_same_to_six_digits(void **s) {
     er_tensors *other = kit_engine(2, false);
     unsetenv("ERLUA_ISA");
     int64_t size[2] = {70, 90};
-    er_tensor *x = MUST(er_tensor_random(other, ER_F32, 2, size, ER_RAND_NORMAL, 0, 1, &err)), *y = MUST(er_tensor_linear(x, x, NULL, ER_ACT_GELU, &err));
+    er_tensor *x = MUST(er_tensor_random(other, ER_F32, 2, size, ER_RAND_NORMAL, 0, 1, &err)),
+              *y = MUST(er_tensor_linear(x, x, NULL, ER_ACT_GELU, &err));
     er_tensor *z = MUST(er_tensor_softmax(y, -1, true, &err));
     double *got = kit_values(z);
     if (plain) assert_true(kit_rel(got, want, 4900, 0) < 1e-6);
@@ -387,7 +397,8 @@ static void draws_depend_on_seed_and_call_alone(void **s) {
   int64_t n = 100000;
   double mean = 0, square = 0;
   er_key start = er_tensors_random(ts);
-  er_tensor *a = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_NORMAL, 0, 1, &err)), *b = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_NORMAL, 0, 1, &err)), *c;
+  er_tensor *a = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_NORMAL, 0, 1, &err)),
+            *b = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_NORMAL, 0, 1, &err)), *c;
   (void)s;
   er_pool_set_threads(er_tensors_pool(ts), 1);
   er_tensors_set_random(ts, start);
@@ -415,7 +426,8 @@ static void the_generator_is_philox(void **s) {
 
 static void uniform_numbers_and_permutations_are_in_range(void **s) {
   int64_t n = 5000;
-  er_tensor *u = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_UNIFORM, -1, 3, &err)), *p = MUST(er_tensor_randperm(ts, n, &err));
+  er_tensor *u = MUST(er_tensor_random(ts, ER_F32, 1, &n, ER_RAND_UNIFORM, -1, 3, &err)),
+            *p = MUST(er_tensor_randperm(ts, n, &err));
   char *seen = calloc(1, (size_t)n);
   (void)s;
   for (int64_t i = 0; i < n; i++) {
@@ -431,7 +443,8 @@ static void uniform_numbers_and_permutations_are_in_range(void **s) {
 
 static void adamw_follows_its_formula(void **s) {
   const double lr = 0.01, b1 = 0.9, b2 = 0.95, eps = 1e-8, decay = 0.1;
-  er_tensor *p = leaf(5, 1), *m = MUST(er_tensor_full(ts, ER_F32, 1, (int64_t[]){5}, 0, &err)), *v = MUST(er_tensor_full(ts, ER_F32, 1, (int64_t[]){5}, 0, &err));
+  er_tensor *p = leaf(5, 1), *m = MUST(er_tensor_full(ts, ER_F32, 1, (int64_t[]){5}, 0, &err)),
+            *v = MUST(er_tensor_full(ts, ER_F32, 1, (int64_t[]){5}, 0, &err));
   double w = 3, rm = 0, rv = 0;                              /* element 2 by hand */
   (void)s;
   for (int step = 1; step <= 20; step++) {
@@ -452,11 +465,14 @@ static void adamw_follows_its_formula(void **s) {
 
 static void master_weights_keep_what_bf16_would_lose(void **s) {
   int64_t one = 1;
-  er_tensor *p = MUST(er_tensor_full(ts, ER_BF16, 1, &one, 1, &err)), *master = MUST(er_tensor_full(ts, ER_F32, 1, &one, 1, &err)), *g = MUST(er_tensor_full(ts, ER_F32, 1, &one, 1, &err));
+  er_tensor *p = MUST(er_tensor_full(ts, ER_BF16, 1, &one, 1, &err)),
+            *master = MUST(er_tensor_full(ts, ER_F32, 1, &one, 1, &err)),
+            *g = MUST(er_tensor_full(ts, ER_F32, 1, &one, 1, &err));
   (void)s;
   OK(er_tensor_set_requires_grad(p, true, &err));
   OK(er_tensor_set_grad(p, g, &err));
-  for (int i = 0; i < 100; i++) OK(er_tensor_sgd(&(er_state){.p = p, .master = master}, 1, &(er_sgd){.lr = 1e-3, .grad_scale = 1}, &err));
+  for (int i = 0; i < 100; i++) OK(er_tensor_sgd(&(er_state){.p = p, .master = master}, 1, &(er_sgd){.lr = 1e-3,
+      .grad_scale = 1}, &err));
   assert_float_equal(at(master, 0), 0.9, 1e-4);
   assert_float_equal(at(p, 0), 0.9, 4e-3);
   drop(p), drop(master), drop(g);
@@ -464,7 +480,8 @@ static void master_weights_keep_what_bf16_would_lose(void **s) {
 
 static void muon_makes_matrices_nearly_orthogonal(void **s) {
   int64_t size[2] = {40, 24};
-  er_tensor *g = MUST(er_tensor_random(ts, ER_F32, 2, size, ER_RAND_NORMAL, 0, 1, &err)), *u = MUST(er_tensor_orthogonal(g, 5, &err));
+  er_tensor *g = MUST(er_tensor_random(ts, ER_F32, 2, size, ER_RAND_NORMAL, 0, 1, &err)),
+            *u = MUST(er_tensor_orthogonal(g, 5, &err));
   er_tensor *t = MUST(er_tensor_transpose(u, 0, 1, &err)), *gram = MUST(er_tensor_matmul(t, u, &err)), *p;
   (void)s;
   for (int64_t i = 0; i < 24; i++)
@@ -477,7 +494,8 @@ static void muon_makes_matrices_nearly_orthogonal(void **s) {
   OK(er_tensor_set_grad(p, g, &err));
   drop(u);
   u = MUST(er_tensor_full(ts, ER_F32, 2, size, 0, &err));
-  OK(er_tensor_muon(&(er_state){.p = p, .m = u}, 1, &(er_muon){.lr = 0.1, .momentum = 0.9, .grad_scale = 1, .nesterov = true, .steps = 5}, &err));
+  OK(er_tensor_muon(&(er_state){.p = p, .m = u}, 1, &(er_muon){.lr = 0.1, .momentum = 0.9, .grad_scale = 1,
+      .nesterov = true, .steps = 5}, &err));
   er_tensor *along = er_tensor_detach(p);
   er_tensor *dot = sum_of(mul(along, g));                    /* down the gradient */
   assert_true(er_tensor_get(dot, NULL) < 0);
@@ -502,17 +520,31 @@ static void a_clipped_gradient_has_the_norm_asked_for(void **s) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    T(gradients_of_a_leaf_add_up_until_they_are_cleared), T(backward_twice_is_refused_and_names_the_operator),
-    T(nothing_is_recorded_in_no_grad_or_behind_detach), T(a_saved_tensor_that_was_changed_in_place_is_found),
-    T(a_chain_of_100000_operators_runs_and_is_freed), T(backward_frees_what_was_saved_as_it_goes),
-    T(recomputation_gives_the_same_gradients_and_holds_less), T(memory_is_flat_from_step_to_step),
-    T(attention_holds_no_matrix_of_scores), T(a_zeroed_engine_shows_nothing_of_others), T(a_signal_during_a_product_does_no_harm),
-    T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
-    T(sizes_that_overflow_and_memory_that_is_not_there_are_errors), T(empty_tensors_go_through), T(integers_are_exact),
-    T(bf16_rounds_to_nearest_even_and_keeps_nan), T(the_ends_of_functions_are_kept),
-    T(every_instruction_set_gives_the_same_to_six_digits), T(draws_depend_on_seed_and_call_alone), T(the_generator_is_philox),
-    T(uniform_numbers_and_permutations_are_in_range), T(adamw_follows_its_formula), T(master_weights_keep_what_bf16_would_lose),
-    T(muon_makes_matrices_nearly_orthogonal), T(a_clipped_gradient_has_the_norm_asked_for),
+      T(gradients_of_a_leaf_add_up_until_they_are_cleared),
+      T(backward_twice_is_refused_and_names_the_operator),
+      T(nothing_is_recorded_in_no_grad_or_behind_detach),
+      T(a_saved_tensor_that_was_changed_in_place_is_found),
+      T(a_chain_of_100000_operators_runs_and_is_freed),
+      T(backward_frees_what_was_saved_as_it_goes),
+      T(recomputation_gives_the_same_gradients_and_holds_less),
+      T(memory_is_flat_from_step_to_step),
+      T(attention_holds_no_matrix_of_scores),
+      T(a_zeroed_engine_shows_nothing_of_others),
+      T(a_signal_during_a_product_does_no_harm),
+      T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
+      T(sizes_that_overflow_and_memory_that_is_not_there_are_errors),
+      T(empty_tensors_go_through),
+      T(integers_are_exact),
+      T(bf16_rounds_to_nearest_even_and_keeps_nan),
+      T(the_ends_of_functions_are_kept),
+      T(every_instruction_set_gives_the_same_to_six_digits),
+      T(draws_depend_on_seed_and_call_alone),
+      T(the_generator_is_philox),
+      T(uniform_numbers_and_permutations_are_in_range),
+      T(adamw_follows_its_formula),
+      T(master_weights_keep_what_bf16_would_lose),
+      T(muon_makes_matrices_nearly_orthogonal),
+      T(a_clipped_gradient_has_the_norm_asked_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

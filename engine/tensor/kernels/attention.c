@@ -48,8 +48,9 @@ static void scores(const job *j, int thread, int64_t b, int64_t h, int64_t q0, i
       for (int64_t x = 0; x < n; x++) row[x] += slope * (at + (real)x);
     }
     if (a->mask != NULL) {
-      const real *add = K(load)(a->mask->dtype, er_at(spot(a->mask, b, h, q0 + i), a->mask->dtype, k0 * a->mask->stride[3]),
-                                a->mask->stride[3], n, buf);
+      const real *add =
+          K(load)(a->mask->dtype, er_at(spot(a->mask, b, h, q0 + i), a->mask->dtype, k0 * a->mask->stride[3]),
+                  a->mask->stride[3], n, buf);
       ER_SIMD for (int64_t x = 0; x < n; x++) row[x] += add[x];
     }
     visible(j, q0 + i, &lo, &hi);
@@ -83,7 +84,8 @@ static void finish(const job *j, const running *r, real *o, int64_t b, int64_t h
     real scale = r->sum[i] == 0 ? 0 : (real)(1 / r->sum[i]), *row = o + i * j->dv;
     ER_SIMD for (int64_t x = 0; x < j->dv; x++) row[x] *= scale;
     K(store)(out->dtype, spot(out, b, h, q0 + i), out->stride[3], j->dv, row);
-    ((real *)j->a->lse)[(b * j->heads + h) * j->t + q0 + i] = (real)(r->sum[i] == 0 ? -INFINITY : (double)r->most[i] + log(r->sum[i]));
+    ((real *)j->a->lse)[(b * j->heads + h) * j->t + q0 + i] =
+        (real)(r->sum[i] == 0 ? -INFINITY : (double)r->most[i] + log(r->sum[i]));
   }
 }
 
@@ -263,8 +265,8 @@ static void rope_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   }
 }
 
-void K(rope)(er_pool *pool, const er_view *y, const er_view *x, const void *cos, const void *sin, const int32_t *positions,
-             bool half, double sign, int64_t rotated) {
+void K(rope)(er_pool *pool, const er_view *y, const er_view *x, const void *cos, const void *sin,
+             const int32_t *positions, bool half, double sign, int64_t rotated) {
   rope r = {pool, y, x, cos, sin, positions, half, (real)sign, rotated};
   er_pool_run(pool, er_rows(x), er_grain(er_last(x)), rope_body, &r);
 }

@@ -180,7 +180,9 @@ static int64_t int_compare(er_ew op, double a, double b) {
 }
 
 /* Whole numbers that int64 holds; the kernels below wrap like their dtype. */
-static int64_t whole(double v) { return v != v ? 0 : v > 0x1p62 ? (int64_t)1 << 62 : v < -0x1p62 ? -((int64_t)1 << 62) : (int64_t)v; }
+static int64_t whole(double v) {
+  return v != v ? 0 : v > 0x1p62 ? (int64_t)1 << 62 : v < -0x1p62 ? -((int64_t)1 << 62) : (int64_t)v;
+}
 
 static int64_t wrap(uint64_t v) { return (int64_t)v; }
 
@@ -203,7 +205,12 @@ static int64_t int_formula(er_ew op, int64_t a, int64_t b, int64_t c, const doub
     case ER_EW_AND: return a != 0 && b != 0;
     case ER_EW_OR: return a != 0 || b != 0;
     case ER_EW_WHERE: return a != 0 ? b : c;
-    case ER_EW_EQ: case ER_EW_NE: case ER_EW_LT: case ER_EW_LE: case ER_EW_GT: case ER_EW_GE: return int_compare(op, (double)a, (double)b);
+    case ER_EW_EQ:
+    case ER_EW_NE:
+    case ER_EW_LT:
+    case ER_EW_LE:
+    case ER_EW_GT:
+    case ER_EW_GE: return int_compare(op, (double)a, (double)b);
     default: return a;
   }
 }

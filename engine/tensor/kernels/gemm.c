@@ -50,7 +50,8 @@ static void pack_panel(real *to, int64_t width, er_dtype d, const void *p, int64
   }
 }
 
-static void pack(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along, int64_t n, int64_t k) {
+static void pack(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along, int64_t n,
+                 int64_t k) {
   for (int64_t i = 0; i < n; i += width, to += width * k)
     pack_panel(to, width, d, er_at(p, d, i * across), across, along, er_min64(width, n - i), k);
 }
@@ -101,7 +102,8 @@ static void multiply(int64_t m, int64_t n, int64_t k, const real *a, const real 
                      int64_t ldc) {
   for (int64_t j = 0; j < n; j += NR)
     for (int64_t i = 0; i < m; i += MR)
-      tile_into(k, a + i * k, b + j * k, alpha, accumulate, c + i * ldc + j, ldc, er_min64(MR, m - i), er_min64(NR, n - j));
+      tile_into(k, a + i * k, b + j * k, alpha, accumulate, c + i * ldc + j, ldc, er_min64(MR, m - i),
+                er_min64(NR, n - j));
 }
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -109,7 +111,8 @@ static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
 void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_dtype at, const void *a,
                    int64_t ars, int64_t acs, er_dtype bt, const void *b, int64_t brs, int64_t bcs, bool accumulate,
                    real *c, int64_t ldc) {
-  real *pa = er_scratch(pool, thread, SLOT_A, round_up(m, MR) * KC), *pb = er_scratch(pool, thread, SLOT_B, round_up(n, NR) * KC);
+  real *pa = er_scratch(pool, thread, SLOT_A, round_up(m, MR) * KC),
+       *pb = er_scratch(pool, thread, SLOT_B, round_up(n, NR) * KC);
   if (k == 0 && !accumulate)
     for (int64_t i = 0; i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
   for (int64_t p = 0; p < k; p += KC) {
@@ -192,5 +195,6 @@ void K(gemm)(er_pool *pool, const er_gemm *g) {
   if (g->m == 0 || g->n == 0 || g->batch == 0) return;
   p = plan_of(pool, g);
   void *ctx[2] = {&p, pool};
-  er_pool_run(pool, p.rows * p.cols * g->batch, er_grain(er_min64(p.tm, g->m) * er_min64(p.tn, g->n) * er_max64(g->k, 1) / 16), tiles_body, ctx);
+  er_pool_run(pool, p.rows * p.cols * g->batch,
+              er_grain(er_min64(p.tm, g->m) * er_min64(p.tn, g->n) * er_max64(g->k, 1) / 16), tiles_body, ctx);
 }

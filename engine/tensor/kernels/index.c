@@ -41,7 +41,8 @@ static void scatter_rows_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     int64_t n = er_min64(ER_RUN, er_min64(hi * 64, dw->size[1]) - col);
     for (int64_t i = 0; i < dy->size[0]; i++) {
       void *to = er_at(dw->data, dw->dtype, j->ids[i] * dw->stride[0] + col * dw->stride[1]);
-      const real *x = K(load)(dy->dtype, er_at(dy->data, dy->dtype, i * dy->stride[0] + col * dy->stride[1]), dy->stride[1], n, a);
+      const real *x =
+          K(load)(dy->dtype, er_at(dy->data, dy->dtype, i * dy->stride[0] + col * dy->stride[1]), dy->stride[1], n, a);
       const real *old = K(load)(dw->dtype, to, dw->stride[1], n, b);
       real *sum = er_target(dw->dtype, to, dw->stride[1], b);
       ER_SIMD for (int64_t c = 0; c < n; c++) sum[c] = old[c] + x[c];
@@ -68,8 +69,12 @@ static void gather_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     const int32_t *ids = er_row(index, row);
     for (int64_t i = 0; i < er_last(index); i++) {
       int64_t at = ids[i * er_last_stride(index)] * er_last_stride(x);
-      if (x->dtype == ER_I32 && out->dtype == ER_I32) ((int32_t *)to)[i * er_last_stride(out)] = ((const int32_t *)from)[at];
-      else K(store)(out->dtype, er_at(to, out->dtype, i * er_last_stride(out)), 1, 1, K(load)(x->dtype, er_at(from, x->dtype, at), 1, 1, &one));
+      if (x->dtype == ER_I32 && out->dtype == ER_I32)
+        ((int32_t *)to)[i * er_last_stride(out)] = ((const int32_t *)from)[at];
+      else
+        K(store)
+        (out->dtype, er_at(to, out->dtype, i * er_last_stride(out)), 1, 1,
+         K(load)(x->dtype, er_at(from, x->dtype, at), 1, 1, &one));
     }
   }
 }
@@ -136,7 +141,8 @@ static bool comes_before(double b, double a, bool descending) {
   return descending ? b > a : b < a;
 }
 
-static void merge(const double *x, int32_t *to, const int32_t *from, int64_t lo, int64_t mid, int64_t hi, bool descending) {
+static void merge(const double *x, int32_t *to, const int32_t *from, int64_t lo, int64_t mid, int64_t hi,
+                  bool descending) {
   int64_t a = lo, b = mid;
   for (int64_t i = lo; i < hi; i++)
     to[i] = a < mid && (b >= hi || !comes_before(x[from[b]], x[from[a]], descending)) ? from[a++] : from[b++];
@@ -194,7 +200,8 @@ static void taps(const er_view *w, real *to) {
   real one;
   for (int64_t c = 0; c < w->size[0]; c++)
     for (int64_t k = 0; k < w->size[1]; k++)
-      to[k * w->size[0] + c] = *K(load)(w->dtype, er_at(w->data, w->dtype, c * w->stride[0] + k * w->stride[1]), 1, 1, &one);
+      to[k * w->size[0] + c] =
+          *K(load)(w->dtype, er_at(w->data, w->dtype, c * w->stride[0] + k * w->stride[1]), 1, 1, &one);
 }
 
 static void conv_body(void *ctx, int thread, int64_t lo, int64_t hi) {
@@ -205,7 +212,8 @@ static void conv_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   taps(j->w, w);
   for (int64_t i = lo; i < hi; i++) {
     int64_t b = i / len, t = i % len;
-    if (j->bias != NULL) memcpy(y, K(load)(j->bias->dtype, j->bias->data, j->bias->stride[0], chans, bias), (size_t)chans * sizeof(real));
+    if (j->bias != NULL)
+      memcpy(y, K(load)(j->bias->dtype, j->bias->data, j->bias->stride[0], chans, bias), (size_t)chans * sizeof(real));
     else memset(y, 0, (size_t)chans * sizeof(real));
     for (int64_t p = er_max64(0, k - 1 - t); p < k; p++) {
       const real *x = K(load)(j->x->dtype, at3(j->x, b, t - k + 1 + p), j->x->stride[2], chans, in), *tap = w + p * chans;

@@ -39,8 +39,10 @@ static inline real unit(uint32_t w) { return (real)(w >> 8) * (real)0x1.0p-24; }
 /* The cosine and sine of 2 pi u for u in [0, 1), by the eighth of the circle. */
 static inline void turn(real u, real *c, real *s) {
   real q = u * 4, k = (real)(int32_t)(q + (real)0.5), r = (q - k) * (real)1.57079632679489661923, z = r * r;
-  real cs = 1 + z * ((real)-0.5 + z * ((real)4.16666666666666e-2 + z * ((real)-1.38888888888741e-3 + z * (real)2.48015872894767e-5)));
-  real sn = r * (1 + z * ((real)-1.66666666666666e-1 + z * ((real)8.3333333333333e-3 + z * ((real)-1.98412698412e-4 + z * (real)2.7557319e-6))));
+  real cs = 1 + z * ((real)-0.5 + z * ((real)4.16666666666666e-2 +
+                                       z * ((real)-1.38888888888741e-3 + z * (real)2.48015872894767e-5)));
+  real sn = r * (1 + z * ((real)-1.66666666666666e-1 +
+                          z * ((real)8.3333333333333e-3 + z * ((real)-1.98412698412e-4 + z * (real)2.7557319e-6))));
   int32_t turns = (int32_t)k & 3;
   real x = turns & 1 ? sn : cs, y = turns & 1 ? cs : sn;
   *c = turns == 1 || turns == 2 ? -x : x;

@@ -161,7 +161,8 @@ static void put(const reduction *r, int64_t at, double v) {
   v *= r->scale;
   if (r->accumulate) v += (double)*K(load)(r->out->dtype, to, 1, 1, &old);
   y = (real)v;
-  if (r->out->dtype == ER_I32) *(int32_t *)to = (int32_t)(v > 0x7fffffff ? 0x7fffffff : v < -0x7fffffff - 1.0 ? -0x7fffffff - 1.0 : v);
+  if (r->out->dtype == ER_I32)
+    *(int32_t *)to = (int32_t)(v > 0x7fffffff ? 0x7fffffff : v < -0x7fffffff - 1.0 ? -0x7fffffff - 1.0 : v);
   else K(store)(r->out->dtype, to, 1, 1, &y);
 }
 
@@ -194,7 +195,9 @@ static void rows_body(void *ctx, int thread, int64_t lo, int64_t hi) {
       locate(g, g->nd - 1, at / inner, &x, &none);
       x += in * stride;
       if (r->x->dtype == ER_I32) v = combine(r->op, v, of_integers(r, x, stride, n));
-      else v = combine(r->op, v, of_run(r->op, K(load)(r->x->dtype, er_at(r->x->data, r->x->dtype, x), stride, n, buf), n));
+      else
+        v = combine(r->op, v,
+                    of_run(r->op, K(load)(r->x->dtype, er_at(r->x->data, r->x->dtype, x), stride, n, buf), n));
       at += n;
     }
     if (r->blocks == 1) put(r, out, v);
@@ -208,8 +211,12 @@ static void add_run(er_red op, real *acc, const real *x, int64_t n) {
   switch (op) {
     case ER_RED_SUM: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] += x[i]; break;
     case ER_RED_SUMSQ: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] += x[i] * x[i]; break;
-    case ER_RED_MAX: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] = acc[i] > x[i] || acc[i] != acc[i] ? acc[i] : x[i]; break;
-    case ER_RED_MIN: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] = acc[i] < x[i] || acc[i] != acc[i] ? acc[i] : x[i]; break;
+    case ER_RED_MAX:
+      ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] = acc[i] > x[i] || acc[i] != acc[i] ? acc[i] : x[i];
+      break;
+    case ER_RED_MIN:
+      ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] = acc[i] < x[i] || acc[i] != acc[i] ? acc[i] : x[i];
+      break;
     case ER_RED_PROD: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] *= x[i]; break;
     case ER_RED_ANY: ER_SIMD for (int64_t i = 0; i < n; i++) acc[i] = acc[i] != 0 || x[i] != 0; break;
   }
@@ -285,7 +292,8 @@ void K(reduce)(er_pool *pool, er_red op, const er_view *out, const er_view *x, d
   } else {
     int64_t inner = r.kept.size[r.kept.nd - 1];
     r.runs = (inner + ER_RUN - 1) / ER_RUN;
-    er_pool_run(pool, r.kept.count / inner * r.runs * r.blocks, er_grain(er_min64(inner, ER_RUN) * er_min64(r.gone.count, BLOCK_ROWS)), columns_body, &r);
+    er_pool_run(pool, r.kept.count / inner * r.runs * r.blocks,
+                er_grain(er_min64(inner, ER_RUN) * er_min64(r.gone.count, BLOCK_ROWS)), columns_body, &r);
   }
   if (r.blocks > 1) er_pool_run(pool, r.kept.count, er_grain(r.blocks), join_body, &r);
 }
