@@ -145,12 +145,12 @@ static inline real r_d_gelu(real x) {
   return (real)0.5 * (1 + r_erf(x * R_SQRT_HALF)) + x * (real)0.39894228040143267794 * r_exp((real)-0.5 * x * x);
 }
 
-static inline real r_gelu_tanh(real x) {
-  return (real)0.5 * x * (1 + r_tanh(R_GELU_A * (x + R_GELU_B * x * x * x)));
-}
+/* (1 + tanh u) / 2 is sigmoid(2 u): one exponential. */
+static inline real r_gelu_gate(real x) { return 1 / (1 + r_exp(-2 * R_GELU_A * (x + R_GELU_B * x * x * x))); }
+static inline real r_gelu_tanh(real x) { return x * r_gelu_gate(x); }
 static inline real r_d_gelu_tanh(real x) {
-  real t = r_tanh(R_GELU_A * (x + R_GELU_B * x * x * x));
-  return (real)0.5 * (1 + t) + (real)0.5 * x * (1 - t * t) * R_GELU_A * (1 + 3 * R_GELU_B * x * x);
+  real g = r_gelu_gate(x);
+  return g + 2 * x * g * (1 - g) * R_GELU_A * (1 + 3 * R_GELU_B * x * x);
 }
 
 #endif
