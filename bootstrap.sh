@@ -14,7 +14,7 @@ USAGE
 
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libuv1-dev libsqlite3-dev libedit-dev
-  libncurses-dev libbsd-dev libmd-dev libssl-dev libcurl4-openssl-dev ca-certificates bubblewrap)
+  libncurses-dev libbsd-dev libmd-dev libssl-dev libcurl4-openssl-dev libdnnl-dev libgomp1 ca-certificates bubblewrap)
 test_packages=(libcmocka-dev lua5.4 openssl sqlite3 patch procps python3 tmux)
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

@@ -40,6 +40,7 @@ static void env_defaults(er_words *env, const er_jobs *js) {
   const char *path = getenv("PATH"), *home = getenv("HOME");
   char *dir;
   er_words_add(env, "LANG=C.UTF-8");
+  er_words_fmt(env, "OMP_NUM_THREADS=%d", js->threads);
   if (js->sandbox) {
     er_words_add(env, "PATH=/erlua/bin:/usr/local/bin:/usr/bin:/bin");
     er_words_add(env, "HOME=/tmp");

@@ -57,6 +57,7 @@ er_jobs *er_jobs_new(struct er_loop *loop, const er_jobs_opts *o, er_err *err) {
   if (js->sandbox) er_sandbox_base(&js->base, bwrap);
   js->gpus = er_gpus_list(js, o->gpus);
   js->slots = o->slots > 0 ? o->slots : js->gpus > 0 ? js->gpus : cpus();
+  js->threads = cpus() > js->slots ? cpus() / js->slots : 1;
   sv_cgroup_sweep();
   return js;
 }

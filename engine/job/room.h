@@ -63,6 +63,7 @@ struct er_jobs {
   bool sandbox, hold;
   long long allowed;                   /* starts left; negative: any number */
   int slots, running, queued;
+  int threads;                         /* a job's share of the CPUs: its OMP_NUM_THREADS unless it says otherwise */
   char *gpu[ER_GPUS_MAX];              /* names for CUDA_VISIBLE_DEVICES */
   int gpus;
   uint64_t gpus_busy;

@@ -16,5 +16,6 @@ int luaopen_erlua_core_exec(lua_State *L);
 int luaopen_erlua_core_http(lua_State *L);
 int luaopen_erlua_core_box(lua_State *L);
 int luaopen_erlua_core_patch(lua_State *L);
+int luaopen_erlua_core_tensor(lua_State *L);
 
 #endif

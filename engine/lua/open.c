@@ -28,6 +28,7 @@ static const luaL_Reg modules[] = {
   {"erlua.core.http", luaopen_erlua_core_http},
   {"erlua.core.box", luaopen_erlua_core_box},
   {"erlua.core.patch", luaopen_erlua_core_patch},
+  {"erlua.core.tensor", luaopen_erlua_core_tensor},
   {"erlua.core.rng", luaopen_erlua_core_rng},
   {NULL, NULL}
 };

@@ -23,6 +23,7 @@ local LAZY = {
   json    = "erlua.json",
   show    = { "erlua.show", "value" },
   random  = { "erlua.tasks", "random" },
+  tensor  = "erlua.tensor",
 }
 
 ---Starts fn in a task of its own; it runs at the next wait of the caller.

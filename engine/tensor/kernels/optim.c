@@ -1,0 +1,105 @@
+/* optim.c - optimisers in one pass over a parameter, and the norm of many gradients. */
+
+#include "tensor/kernels/kernel.h"
+#include "tensor/kernels/real_math.h"
+
+enum { PIECE = 16384 };
+
+typedef struct { const er_param *p; const er_adamw *adamw; const er_sgd *sgd; } step;
+
+/* The weights as reals: the master copy where there is one. */
+static real *weights(const er_param *p, int64_t at, int64_t n, real *buf) {
+  if (p->master != NULL) return (real *)p->master + at;
+  const real *w = K(load)(p->pt, er_at(p->p, p->pt, at), 1, n, buf);
+  return w == buf ? buf : (real *)p->p + at;
+}
+
+static void adamw_body(void *ctx, int thread, int64_t lo, int64_t hi) {
+  const step *s = ctx;
+  const er_param *p = s->p;
+  const er_adamw *h = s->adamw;
+  real bw[ER_RUN], bg[ER_RUN], b1 = (real)h->beta1, b2 = (real)h->beta2, keep = (real)(1 - h->lr * h->decay);
+  real n1 = (real)(1 - h->beta1), n2 = (real)(1 - h->beta2), rate = (real)(h->lr / h->correction1);
+  real scale2 = (real)(1 / sqrt(h->correction2)), eps = (real)h->eps, gs = (real)h->grad_scale;
+  (void)thread;
+  for (int64_t at = lo * ER_RUN; at < er_min64(hi * ER_RUN, p->n); at += ER_RUN) {
+    int64_t n = er_min64(ER_RUN, p->n - at);
+    real *w = weights(p, at, n, bw), *m = (real *)p->m + at, *v = (real *)p->v + at;
+    const real *g = K(load)(p->gt, er_at(p->g, p->gt, at), 1, n, bg);
+    ER_SIMD for (int64_t i = 0; i < n; i++) {
+      real x = g[i] * gs, mi = b1 * m[i] + n1 * x, vi = b2 * v[i] + n2 * x * x;
+      m[i] = mi;
+      v[i] = vi;
+      w[i] = w[i] * keep - rate * mi / (r_sqrt(vi) * scale2 + eps);
+    }
+    K(store)(p->pt, er_at(p->p, p->pt, at), 1, n, w);
+  }
+}
+
+void K(adamw)(er_pool *pool, const er_param *list, int n, const er_adamw *h) {
+  for (int i = 0; i < n; i++) {
+    step s = {.p = &list[i], .adamw = h};
+    er_pool_run(pool, (list[i].n + ER_RUN - 1) / ER_RUN, PIECE / ER_RUN, adamw_body, &s);
+  }
+}
+
+static void sgd_body(void *ctx, int thread, int64_t lo, int64_t hi) {
+  const step *s = ctx;
+  const er_param *p = s->p;
+  const er_sgd *h = s->sgd;
+  real bw[ER_RUN], bg[ER_RUN], mom = (real)h->momentum, fresh = (real)(h->first ? 1 : 1 - h->dampening);
+  real old = h->first ? 0 : mom, lr = (real)h->lr, decay = (real)h->decay, gs = (real)h->grad_scale;
+  (void)thread;
+  for (int64_t at = lo * ER_RUN; at < er_min64(hi * ER_RUN, p->n); at += ER_RUN) {
+    int64_t n = er_min64(ER_RUN, p->n - at);
+    real *w = weights(p, at, n, bw), *m = p->m != NULL ? (real *)p->m + at : NULL;
+    const real *g = K(load)(p->gt, er_at(p->g, p->gt, at), 1, n, bg);
+    for (int64_t i = 0; i < n; i++) {
+      real x = g[i] * gs + decay * w[i];
+      if (m != NULL) {
+        m[i] = (old != 0 ? old * m[i] : 0) + fresh * x;
+        x = h->nesterov ? x + mom * m[i] : m[i];
+      }
+      w[i] -= lr * x;
+    }
+    K(store)(p->pt, er_at(p->p, p->pt, at), 1, n, w);
+  }
+}
+
+void K(sgd)(er_pool *pool, const er_param *list, int n, const er_sgd *h) {
+  for (int i = 0; i < n; i++) {
+    step s = {.p = &list[i], .sgd = h};
+    er_pool_run(pool, (list[i].n + ER_RUN - 1) / ER_RUN, PIECE / ER_RUN, sgd_body, &s);
+  }
+}
+
+/* ---- the sum of squares of many tensors --------------------------------------------------------- */
+
+typedef struct { const er_view *v; double *parts; int64_t n; } squares;
+
+static void squares_body(void *ctx, int thread, int64_t lo, int64_t hi) {
+  const squares *s = ctx;
+  real buf[ER_RUN];
+  (void)thread;
+  for (int64_t piece = lo; piece < hi; piece++) {
+    double total = 0;
+    for (int64_t at = piece * PIECE; at < er_min64((piece + 1) * PIECE, s->n); at += ER_RUN) {
+      int64_t n = er_min64(ER_RUN, er_min64((piece + 1) * PIECE, s->n) - at);
+      const real *x = K(load)(s->v->dtype, er_at(s->v->data, s->v->dtype, at), 1, n, buf);
+      total += K(dot)(x, x, n);
+    }
+    s->parts[piece] = total;
+  }
+}
+
+double K(sumsq)(er_pool *pool, const er_view *const *list, int n) {
+  double total = 0;
+  for (int i = 0; i < n; i++) {
+    squares s = {.v = list[i], .n = er_view_count(list[i])};
+    int64_t pieces = (s.n + PIECE - 1) / PIECE;
+    s.parts = er_pool_scratch(pool, 0, SLOT_BLOCK, (size_t)(pieces + 1) * sizeof *s.parts);
+    er_pool_run(pool, pieces, 1, squares_body, &s);
+    for (int64_t p = 0; p < pieces; p++) total += s.parts[p];
+  }
+  return total;
+}

@@ -1,0 +1,541 @@
+/* ops_move.c - operators that put elements elsewhere: joining, padding, picking by ids. */
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tensor/ops.h"
+#include "tensor/room.h"
+
+/* ---- joining ---------------------------------------------------------------------------------- */
+
+typedef struct { int dim; } cat_ctx;
+
+static int cat_backward(er_node *n, er_tensor *dy, er_err *err) {
+  int dim = ((cat_ctx *)n->ctx)->dim;
+  const int64_t *length = (const int64_t *)((cat_ctx *)n->ctx + 2);
+  int64_t at = 0;
+  for (int i = 0; i < n->n; at += length[i++])
+    if (er_tape_needs(n, i) && er_tape_give(n, i, er_tensor_narrow(dy, dim, at, length[i], err), err) < 0) return -1;
+  return 0;
+}
+
+static int check_cat(er_tensor *const *xs, int n, int dim, int64_t *size, er_dtype *d, er_err *err) {
+  *d = xs[0]->v.dtype;
+  memcpy(size, xs[0]->v.size, sizeof xs[0]->v.size);
+  for (int i = 1; i < n; i++) {
+    er_tensor *pair[2] = {xs[0], xs[i]};
+    if (xs[i]->v.nd != xs[0]->v.nd)
+      return er_tensor_refuse(err, "shape", "cat", 2, pair, "they have different numbers of dims");
+    for (int k = 0; k < xs[0]->v.nd; k++)
+      if (k != dim && xs[i]->v.size[k] != size[k])
+        return er_tensor_refuse(err, "shape", "cat", 2, pair, "they differ in dim %d, which is not the one joined",
+                                k + 1);
+    size[dim] += xs[i]->v.size[dim];
+    *d = er_promote(*d, xs[i]->v.dtype);
+  }
+  return 0;
+}
+
+/* Copies x into y from element `at` of dim on. */
+static int place(er_tensor *y, er_tensor *x, int dim, int64_t at, er_err *err) {
+  er_tensor *part = er_tensor_narrow(y, dim, at, x->v.size[dim], err);
+  if (part == NULL) return -1;
+  er_run(ER_EW_COPY, part, 1, &x, NULL);
+  er_tensor_unref(part);
+  return 0;
+}
+
+er_tensor *er_tensor_cat(er_tensor *const *xs, int n, int dim, er_err *err) {
+  static const er_grad_class class = {"cat", cat_backward, NULL};
+  int64_t size[ER_DIMS], at = 0;
+  er_dtype d;
+  er_tensor *y;
+  er_node *node;
+  if (n < 1) {
+    er_fail(err, "shape", "cat: there is nothing to join");
+    return NULL;
+  }
+  if (xs[0]->v.nd == 0) {
+    er_tensor_refuse(err, "shape", "cat", 1, xs, "single numbers have no dim to be joined along; use stack");
+    return NULL;
+  }
+  if ((dim = er_dim_of("cat", xs[0], dim, xs[0]->v.nd, err)) < 0 || check_cat(xs, n, dim, size, &d, err) < 0) return NULL;
+  if ((y = er_make(er_tensor_home(xs[0]), d, xs[0]->v.nd, size, err)) == NULL) return NULL;
+  for (int i = 0; i < n; at += xs[i++]->v.size[dim])
+    if (place(y, xs[i], dim, at, err) < 0) {
+      er_tensor_unref(y);
+      return NULL;
+    }
+  if ((node = er_tape_record(y, &class, 2 * sizeof(cat_ctx) + (size_t)n * sizeof(int64_t), n, xs)) == NULL) return y;
+  ((cat_ctx *)node->ctx)->dim = dim;
+  for (int i = 0; i < n; i++) ((int64_t *)((cat_ctx *)node->ctx + 2))[i] = xs[i]->v.size[dim];
+  return y;
+}
+
+er_tensor *er_tensor_stack(er_tensor *const *xs, int n, int dim, er_err *err) {
+  er_tensor **wide = er_calloc((size_t)n + 1, sizeof *wide), *y = NULL;
+  bool ok = true;
+  for (int i = 0; i < n && ok; i++) ok = (wide[i] = er_tensor_unsqueeze(xs[i], dim, err)) != NULL;
+  if (ok) y = er_tensor_cat(wide, n, dim, err);
+  for (int i = 0; i < n; i++) er_tensor_unref(wide[i]);
+  er_free(wide);
+  return y;
+}
+
+/* ---- pad, roll, flip, repeat, triangles -------------------------------------------------------------- */
+
+typedef struct { int64_t before[ER_DIMS]; int dim; int64_t shift; er_view in; } move_ctx;
+
+/* The part of y that x fills, and of x that y has, when x starts at before[] in y. */
+static int overlap(er_tensor *y, er_tensor *x, const int64_t *before, er_tensor **in_y, er_tensor **in_x, er_err *err) {
+  *in_y = er_alias(y);
+  *in_x = er_alias(x);
+  for (int i = 0; i < x->v.nd; i++) {
+    int64_t cut = before[i] < 0 ? -before[i] : 0, at = before[i] > 0 ? before[i] : 0;
+    int64_t n = x->v.size[i] - cut < y->v.size[i] - at ? x->v.size[i] - cut : y->v.size[i] - at;
+    er_tensor *a = er_tensor_narrow(*in_y, i, at, n < 0 ? 0 : n, err),
+              *b = a != NULL ? er_tensor_narrow(*in_x, i, cut, n < 0 ? 0 : n, err) : NULL;
+    er_tensor_unref(*in_y);
+    er_tensor_unref(*in_x);
+    *in_y = a;
+    *in_x = b;
+    if (b == NULL) {
+      er_tensor_unref(a);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int copy_overlap(er_tensor *y, er_tensor *x, const int64_t *before, bool back, er_err *err) {
+  er_tensor *a, *b;
+  if (overlap(y, x, before, &a, &b, err) < 0) return -1;
+  if (back) er_run(ER_EW_COPY, b, 1, &a, NULL);
+  else er_run(ER_EW_COPY, a, 1, &b, NULL);
+  er_tensor_unref(a);
+  er_tensor_unref(b);
+  return 0;
+}
+
+static int pad_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const move_ctx *c = n->ctx;
+  er_tensor *g = er_zeros(n->home, dy->v.dtype, c->in.nd, c->in.size, err);
+  if (g == NULL) return -1;
+  if (copy_overlap(dy, g, c->before, true, err) == 0) return er_tape_give(n, 0, g, err);
+  er_tensor_unref(g);
+  return -1;
+}
+
+er_tensor *er_tensor_pad(er_tensor *x, int n, const int64_t *pads, double value, er_err *err) {
+  static const er_grad_class class = {"pad", pad_backward, NULL};
+  move_ctx c = {.in = x->v};
+  int64_t size[ER_DIMS];
+  er_tensor *y, *bare = er_alias(x);
+  er_node *node;
+  memcpy(size, x->v.size, sizeof size);
+  if (n % 2 != 0 || n > 2 * x->v.nd) {
+    er_tensor_refuse(err, "shape", "pad", 1, &x, "%d pads: there are two for each dim, from the last backwards", n);
+    er_tensor_unref(bare);
+    return NULL;
+  }
+  for (int i = 0; i < n / 2; i++) {
+    int dim = x->v.nd - 1 - i;
+    c.before[dim] = pads[2 * i];
+    if (__builtin_add_overflow(size[dim], pads[2 * i], &size[dim]) ||
+        __builtin_add_overflow(size[dim], pads[2 * i + 1], &size[dim]) || size[dim] < 0)
+      size[dim] = -1;
+  }
+  y = er_make(er_tensor_home(x), x->v.dtype, x->v.nd, size, err);
+  if (y != NULL) er_tensor_home(x)->backend->fill(er_tensor_home(x)->pool, &y->v, value);
+  if (y != NULL && copy_overlap(y, bare, c.before, false, err) < 0) {
+    er_tensor_unref(y);
+    y = NULL;
+  }
+  er_tensor_unref(bare);
+  if (y != NULL && (node = er_tape_record(y, &class, sizeof c, 1, &x)) != NULL) *(move_ctx *)node->ctx = c;
+  return y;
+}
+
+/* y[i] = x[i - shift], around the end. */
+static int roll_into(er_tensor *y, er_tensor *x, int dim, int64_t shift, er_err *err) {
+  int64_t n = x->v.size[dim], s = n > 0 ? (shift % n + n) % n : 0;
+  er_tensor *bare = er_alias(x), *head = er_tensor_narrow(bare, dim, 0, n - s, err),
+            *tail = er_tensor_narrow(bare, dim, n - s, s, err);
+  int rc = head == NULL || tail == NULL || place(y, head, dim, s, err) < 0 || place(y, tail, dim, 0, err) < 0 ? -1 : 0;
+  er_tensor_unref(bare);
+  er_tensor_unref(head);
+  er_tensor_unref(tail);
+  return rc;
+}
+
+static int roll_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const move_ctx *c = n->ctx;
+  er_tensor *g = er_like(dy, err);
+  if (g == NULL) return -1;
+  if (roll_into(g, dy, c->dim, -c->shift, err) == 0) return er_tape_give(n, 0, g, err);
+  er_tensor_unref(g);
+  return -1;
+}
+
+er_tensor *er_tensor_roll(er_tensor *x, int64_t shift, int dim, er_err *err) {
+  static const er_grad_class class = {"roll", roll_backward, NULL};
+  er_tensor *y;
+  er_node *n;
+  if ((dim = er_dim_of("roll", x, dim, x->v.nd, err)) < 0) return NULL;
+  if (x->v.nd == 0) return er_tensor_ref(x);
+  if ((y = er_like(x, err)) == NULL) return NULL;
+  if (roll_into(y, x, dim, shift, err) < 0) {
+    er_tensor_unref(y);
+    return NULL;
+  }
+  if ((n = er_tape_record(y, &class, sizeof(move_ctx), 1, &x)) != NULL)
+    *(move_ctx *)n->ctx = (move_ctx){.dim = dim, .shift = shift};
+  return y;
+}
+
+er_tensor *er_tensor_flip(er_tensor *x, int dim, er_err *err) {
+  er_tensor *ids, *y;
+  if ((dim = er_dim_of("flip", x, dim, x->v.nd, err)) < 0) return NULL;
+  if (x->v.nd == 0) return er_tensor_ref(x);
+  if ((ids = er_tensor_arange(er_tensor_home(x), ER_I32, (double)x->v.size[dim] - 1, -1, -1, err)) == NULL) return NULL;
+  y = er_tensor_index_select(x, dim, ids, err);
+  er_tensor_unref(ids);
+  return y;
+}
+
+/* (times, size) in turn, expanded and merged: views and one copy, so the gradient comes by itself. */
+er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *err) {
+  int64_t split[ER_DIMS], wide[ER_DIMS], size[ER_DIMS], count = 1;
+  int more = nd - x->v.nd, k = 0;
+  er_tensor *a, *b, *y;
+  if (more < 0 || 2 * nd > ER_DIMS) {
+    er_tensor_refuse(err, "shape", "repeat", 1, &x, "it takes one number for each dim, and at most %d", ER_DIMS / 2);
+    return NULL;
+  }
+  for (int i = 0; i < nd; i++) {
+    int64_t n = i < more ? 1 : x->v.size[i - more];
+    split[k] = 1;
+    wide[k++] = times[i];
+    split[k] = n;
+    wide[k++] = n;
+    if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i]) ||
+        __builtin_mul_overflow(count, size[i] > 0 ? size[i] : 1, &count)) {
+      er_tensor_refuse(err, "shape", "repeat", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i],
+                       i + 1);
+      return NULL;
+    }
+  }
+  a = er_tensor_reshape(x, k, split, err);
+  b = a != NULL ? er_tensor_expand(a, k, wide, err) : NULL;
+  y = b != NULL ? er_tensor_reshape(b, nd, size, err) : NULL;
+  er_tensor_unref(a);
+  er_tensor_unref(b);
+  return y;
+}
+
+/* Keeps what is on and below the diagonal (or on and above it). */
+er_tensor *er_tensor_tri(er_tensor *x, int64_t diagonal, bool upper, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *row = NULL, *column = NULL, *keep = NULL, *zero = NULL, *y = NULL;
+  int64_t tall[2];
+  if (x->v.nd < 2) {
+    er_tensor_refuse(err, "shape", upper ? "triu" : "tril", 1, &x, "it needs two dims at least");
+    return NULL;
+  }
+  tall[0] = x->v.size[x->v.nd - 2];
+  tall[1] = 1;
+  row = er_tensor_arange(ts, ER_I32, (double)diagonal, (double)(diagonal + tall[0]), 1, err);
+  column = er_tensor_arange(ts, ER_I32, 0, (double)x->v.size[x->v.nd - 1], 1, err);
+  zero = er_zeros(ts, x->v.dtype, 0, NULL, err);
+  if (row != NULL && column != NULL && zero != NULL) {
+    er_tensor *stood = er_tensor_view(row, 2, tall, err);
+    if (stood != NULL) keep = er_tensor_binary(upper ? ER_EW_GE : ER_EW_LE, column, stood, 0, err);
+    er_tensor_unref(stood);
+  }
+  if (keep != NULL) y = er_tensor_where(keep, x, zero, err);
+  er_tensor_unref(row);
+  er_tensor_unref(column);
+  er_tensor_unref(keep);
+  er_tensor_unref(zero);
+  return y;
+}
+
+/* ---- rows by id ------------------------------------------------------------------------------------------ */
+
+static int embedding_backward(er_node *n, er_tensor *dy, er_err *err) {
+  er_tensor *ids = er_tape_saved(n, 0), *g = er_tape_slot_zeroed(n, 0, err), *packed, *flat;
+  int64_t size[2] = {er_tensor_count(ids),
+                     n->edges[0].node != NULL ? n->edges[0].node->shape.size[1] : n->edges[0].leaf->v.size[1]};
+  if (g == NULL) return -1;
+  packed = er_packed(dy, err);
+  flat = packed != NULL ? er_tensor_view(packed, 2, size, err) : NULL;
+  er_tensor_unref(packed);
+  if (flat == NULL) {
+    er_tensor_unref(g);
+    return -1;
+  }
+  n->home->backend->scatter_rows(n->home->pool, &g->v, &flat->v, ids->v.data);
+  er_tensor_unref(flat);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_embedding(er_tensor *ids, er_tensor *w, er_err *err) {
+  static const er_grad_class class = {"embedding", embedding_backward, NULL};
+  er_tensors *ts = er_tensor_home(w);
+  er_tensor *xs[2] = {ids, w}, *rows, *y;
+  int64_t size[ER_DIMS], flat[2];
+  er_node *n;
+  if (w->v.nd != 2 || ids->v.nd + 1 > ER_DIMS) {
+    er_tensor_refuse(err, "shape", "embedding", 2, xs, "ids of any shape pick rows of a weight (rows, size)");
+    return NULL;
+  }
+  if ((rows = er_ids("embedding", ids, w->v.size[0], false, err)) == NULL) return NULL;
+  memcpy(size, ids->v.size, sizeof size);
+  size[ids->v.nd] = flat[1] = w->v.size[1];
+  flat[0] = er_tensor_count(ids);
+  y = er_make(ts, w->v.dtype, ids->v.nd + 1, size, err);
+  if (y != NULL) {
+    er_view out = {.data = y->v.data, .dtype = y->v.dtype, .nd = 2, .size = {flat[0], flat[1]}, .stride = {flat[1], 1}};
+    ts->backend->gather_rows(ts->pool, &out, &w->v, rows->v.data);
+    if ((n = er_tape_record(y, &class, 0, 1, &w)) != NULL) er_tape_save(n, 0, rows);
+  }
+  er_tensor_unref(rows);
+  return y;
+}
+
+/* x with dim in front and the others as one row: (size, rest); permuted and copied as needed. */
+static er_tensor *by_rows(er_tensor *x, int dim, er_err *err) {
+  int64_t flat[2] = {x->v.size[dim], 1};
+  int perm[ER_DIMS];
+  er_tensor *front, *y;
+  for (int i = 0, at = 1; i < x->v.nd; i++) {
+    if (i != dim) {
+      perm[at++] = i;
+      flat[1] *= x->v.size[i];
+    }
+  }
+  perm[0] = dim;
+  if ((front = er_tensor_permute(x, x->v.nd, perm, err)) == NULL) return NULL;
+  y = er_tensor_reshape(front, 2, flat, err);
+  er_tensor_unref(front);
+  return y;
+}
+
+/* The reverse: rows back to the dims of `like`, with n in dim. */
+static er_tensor *from_rows(er_tensor *rows, const er_view *like, int dim, int64_t n, er_err *err) {
+  int64_t size[ER_DIMS];
+  int perm[ER_DIMS];
+  er_tensor *front, *y;
+  size[0] = n;
+  for (int i = 0, at = 1; i < like->nd; i++) {
+    if (i != dim) size[at++] = like->size[i];
+    perm[i] = i == dim ? 0 : i < dim ? i + 1 : i;
+  }
+  if ((front = er_tensor_view(rows, like->nd, size, err)) == NULL) return NULL;
+  y = er_tensor_permute(front, like->nd, perm, err);
+  er_tensor_unref(front);
+  return y;
+}
+
+er_tensor *er_tensor_index_select(er_tensor *x, int dim, er_tensor *ids, er_err *err) {
+  er_tensor *rows, *picked, *y, *xs[2] = {x, ids};
+  if ((dim = er_dim_of("index_select", x, dim, x->v.nd, err)) < 0) return NULL;
+  if (x->v.nd == 0 || ids->v.nd != 1) {
+    er_tensor_refuse(err, "shape", "index_select", 2, xs, "ids (n) pick from a dim");
+    return NULL;
+  }
+  if ((rows = by_rows(x, dim, err)) == NULL) return NULL;
+  picked = er_tensor_embedding(ids, rows, err);
+  er_tensor_unref(rows);
+  if (picked == NULL) return NULL;
+  y = from_rows(picked, &x->v, dim, ids->v.size[0], err);
+  er_tensor_unref(picked);
+  return y;
+}
+
+static int index_add_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const move_ctx *c = n->ctx;
+  if (er_tape_needs(n, 0) && er_tape_give(n, 0, er_tensor_ref(dy), err) < 0) return -1;
+  return er_tape_needs(n, 1) ? er_tape_give(n, 1, er_tensor_index_select(dy, c->dim, er_tape_saved(n, 0), err), err) : 0;
+}
+
+er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor *source, er_err *err) {
+  static const er_grad_class class = {"index_add", index_add_backward, NULL};
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *xs[3] = {x, source, ids}, *rows = NULL, *src = NULL, *sum = NULL, *at, *y = NULL;
+  bool was = ts->grad, fits = ids->v.nd == 1 && x->v.nd > 0 && source->v.nd == x->v.nd;
+  er_node *n;
+  if ((dim = er_dim_of("index_add", x, dim, x->v.nd, err)) < 0) return NULL;
+  for (int i = 0; i < x->v.nd && fits; i++) fits = source->v.size[i] == (i == dim ? ids->v.size[0] : x->v.size[i]);
+  if (!fits) {
+    er_tensor_refuse(err, "shape", "index_add", 3, xs,
+                     "the source has x's shape, with as many in the dim as there are ids");
+    return NULL;
+  }
+  if ((at = er_ids("index_add", ids, x->v.size[dim], false, err)) == NULL) return NULL;
+  ts->grad = false;
+  rows = by_rows(x, dim, err);
+  src = rows != NULL ? by_rows(source, dim, err) : NULL;
+  sum = src != NULL ? er_like(rows, err) : NULL;
+  if (sum != NULL) {
+    er_run(ER_EW_COPY, sum, 1, &rows, NULL);
+    ts->backend->scatter_rows(ts->pool, &sum->v, &src->v, at->v.data);
+    y = from_rows(sum, &x->v, dim, x->v.size[dim], err);
+  }
+  ts->grad = was;
+  if (y != NULL && (n = er_tape_record(y, &class, sizeof(move_ctx), 2, xs)) != NULL) {
+    ((move_ctx *)n->ctx)->dim = dim;
+    er_tape_save(n, 0, at);
+  }
+  er_tensor_unref(rows);
+  er_tensor_unref(src);
+  er_tensor_unref(sum);
+  er_tensor_unref(at);
+  return y;
+}
+
+/* ---- along a dim by index ----------------------------------------------------------------------------------- */
+
+static er_view with_last(const er_view *v, int dim) {
+  er_view r = *v;
+  for (int i = dim; i + 1 < v->nd; i++) {
+    r.size[i] = v->size[i + 1];
+    r.stride[i] = v->stride[i + 1];
+  }
+  r.size[v->nd - 1] = v->size[dim];
+  r.stride[v->nd - 1] = v->stride[dim];
+  return r;
+}
+
+static int check_index(const char *name, er_tensor *x, int dim, er_tensor *index, er_err *err) {
+  er_tensor *xs[2] = {x, index};
+  bool fits = index->v.nd == x->v.nd && x->v.nd > 0;
+  for (int i = 0; i < x->v.nd && fits; i++) fits = i == dim || index->v.size[i] == x->v.size[i];
+  return fits ? 0 : er_tensor_refuse(err, "shape", name, 2, xs, "the index has the same sizes but for dim %d", dim + 1);
+}
+
+static int gather_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const move_ctx *c = n->ctx;
+  er_tensor *g = er_tape_slot_zeroed(n, 0, err), *index = er_tape_saved(n, 0);
+  if (g == NULL) return -1;
+  er_view vg = with_last(&g->v, c->dim), vd = with_last(&dy->v, c->dim), vi = with_last(&index->v, c->dim);
+  n->home->backend->scatter_add(n->home->pool, &vg, &vd, &vi);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_gather(er_tensor *x, int dim, er_tensor *index, er_err *err) {
+  static const er_grad_class class = {"gather", gather_backward, NULL};
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *y, *at;
+  er_node *n;
+  if ((dim = er_dim_of("gather", x, dim, x->v.nd, err)) < 0 || check_index("gather", x, dim, index, err) < 0) return NULL;
+  if ((at = er_ids("gather", index, x->v.size[dim], false, err)) == NULL) return NULL;
+  if ((y = er_make(ts, x->v.dtype, index->v.nd, index->v.size, err)) != NULL) {
+    er_view vy = with_last(&y->v, dim), vx = with_last(&x->v, dim), vi = with_last(&at->v, dim);
+    ts->backend->gather(ts->pool, &vy, &vx, &vi);
+    if ((n = er_tape_record(y, &class, sizeof(move_ctx), 1, &x)) != NULL) {
+      ((move_ctx *)n->ctx)->dim = dim;
+      er_tape_save(n, 0, at);
+    }
+  }
+  er_tensor_unref(at);
+  return y;
+}
+
+static int scatter_add_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const move_ctx *c = n->ctx;
+  if (er_tape_needs(n, 0) && er_tape_give(n, 0, er_tensor_ref(dy), err) < 0) return -1;
+  return er_tape_needs(n, 1) ? er_tape_give(n, 1, er_tensor_gather(dy, c->dim, er_tape_saved(n, 0), err), err) : 0;
+}
+
+er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err) {
+  static const er_grad_class class = {"scatter_add", scatter_add_backward, NULL};
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *xs[2] = {x, source}, *y = NULL, *at;
+  er_node *n;
+  if ((dim = er_dim_of("scatter_add", x, dim, x->v.nd, err)) < 0 || check_index("scatter_add", x, dim, index, err) < 0)
+    return NULL;
+  if (!er_same_shape(&index->v, &source->v)) {
+    er_tensor *pair[2] = {index, source};
+    er_tensor_refuse(err, "shape", "scatter_add", 2, pair, "there is one index for each element of the source");
+    return NULL;
+  }
+  if ((at = er_ids("scatter_add", index, x->v.size[dim], false, err)) == NULL) return NULL;
+  if ((y = er_like(x, err)) != NULL) {
+    er_view vy = with_last(&y->v, dim), vs = with_last(&source->v, dim), vi = with_last(&at->v, dim);
+    er_run(ER_EW_COPY, y, 1, &x, NULL);
+    ts->backend->scatter_add(ts->pool, &vy, &vs, &vi);
+    if ((n = er_tape_record(y, &class, sizeof(move_ctx), 2, xs)) != NULL) {
+      ((move_ctx *)n->ctx)->dim = dim;
+      er_tape_save(n, 0, at);
+    }
+  }
+  er_tensor_unref(at);
+  return y;
+}
+
+er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *order, *y;
+  int64_t size[ER_DIMS];
+  if ((dim = er_dim_of("sort", x, dim, x->v.nd, err)) < 0) return NULL;
+  if (x->v.nd == 0 || k > x->v.size[dim]) {
+    er_tensor_refuse(err, "range", "sort", 1, &x, "dim %d does not have %lld elements", dim + 1, (long long)k);
+    return NULL;
+  }
+  memcpy(size, x->v.size, sizeof size);
+  if (k >= 0) size[dim] = k;
+  if ((order = er_make(ts, ER_I32, x->v.nd, size, err)) == NULL) return NULL;
+  er_view vo = with_last(&order->v, dim), vx = with_last(&x->v, dim);
+  ts->backend->sort(ts->pool, NULL, &vo, &vx, descending);
+  y = er_tensor_gather(x, dim, order, err);                 /* whose gradient is the sort's */
+  if (y != NULL && index != NULL) *index = order;
+  else er_tensor_unref(order);
+  return y;
+}
+
+/* ---- counting and marking --------------------------------------------------------------------------------------- */
+
+er_tensor *er_tensor_nonzero(er_tensor *x, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  int64_t count = er_tensor_count(x), size[2] = {0, x->v.nd}, at = 0;
+  er_tensor *y = NULL;
+  for (int pass = 0; pass < 2; pass++) {
+    int64_t index[ER_DIMS] = {0};
+    if (pass == 1 && (y = er_make(ts, ER_I32, 2, size, err)) == NULL) return NULL;
+    for (int64_t i = 0; i < count; i++) {
+      if (er_tensor_get(x, index) != 0) {
+        if (pass == 0) size[0]++;
+        else for (int d = 0; d < x->v.nd; d++) ((int32_t *)y->v.data)[at++] = (int32_t)index[d];
+      }
+      for (int d = x->v.nd - 1; d >= 0 && ++index[d] == x->v.size[d]; d--) index[d] = 0;
+    }
+  }
+  return y;
+}
+
+er_tensor *er_tensor_bincount(er_tensor *ids, int64_t least, er_err *err) {
+  er_tensor *at = er_ids("bincount", ids, 1 << 28, false, err), *y;
+  const int32_t *p;
+  if (at == NULL) return NULL;
+  p = at->v.data;
+  for (int64_t i = 0; i < er_tensor_count(at); i++) least = p[i] >= least ? p[i] + 1 : least;
+  if ((y = er_zeros(er_tensor_home(ids), ER_I32, 1, &least, err)) != NULL)
+    for (int64_t i = 0; i < er_tensor_count(at); i++) ((int32_t *)y->v.data)[p[i]]++;
+  er_tensor_unref(at);
+  return y;
+}
+
+er_tensor *er_tensor_one_hot(er_tensor *ids, int64_t classes, er_err *err) {
+  int64_t size[ER_DIMS] = {0};
+  er_tensor *at, *y;
+  if (ids->v.nd == ER_DIMS || (at = er_ids("one_hot", ids, classes, false, err)) == NULL) return NULL;
+  memcpy(size, ids->v.size, (size_t)ids->v.nd * sizeof *size);
+  size[ids->v.nd] = classes;
+  if ((y = er_zeros(er_tensor_home(ids), ER_I32, ids->v.nd + 1, size, err)) != NULL)
+    for (int64_t i = 0; i < er_tensor_count(at); i++)
+      ((int32_t *)y->v.data)[i * classes + ((const int32_t *)at->v.data)[i]] = 1;
+  er_tensor_unref(at);
+  return y;
+}

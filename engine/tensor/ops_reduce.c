@@ -1,0 +1,241 @@
+/* ops_reduce.c - sums and their like, softmax, and what runs along one dim. */
+
+#include <string.h>
+
+#include "tensor/ops.h"
+#include "tensor/room.h"
+
+/* v with dim `dim` last: kernels work on rows of the last dim, whatever its stride. */
+static er_view last(const er_view *v, int dim) {
+  er_view r = *v;
+  int end = v->nd - 1;
+  if (v->nd == 0) {
+    r.nd = 1;
+    r.size[0] = r.stride[0] = 1;
+    return r;
+  }
+  for (int i = dim; i < end; i++) {
+    r.size[i] = v->size[i + 1];
+    r.stride[i] = v->stride[i + 1];
+  }
+  r.size[end] = v->size[dim];
+  r.stride[end] = v->stride[dim];
+  return r;
+}
+
+/* t without the dims of the mask, which have size 1; takes t. */
+static er_tensor *drop_dims(er_tensor *t, unsigned dims, er_err *err) {
+  int64_t size[ER_DIMS];
+  int nd = 0;
+  er_tensor *y;
+  for (int i = 0; i < t->v.nd; i++)
+    if (!(dims >> i & 1)) size[nd++] = t->v.size[i];
+  y = er_tensor_view(t, nd, size, err);
+  er_tensor_unref(t);
+  return y;
+}
+
+/* ---- sum, mean, sum of squares ------------------------------------------------------------------- */
+
+typedef struct { er_reduction r; unsigned dims; bool keep; double scale; er_view in; } reduction;
+
+/* dy with the reduced dims back as size 1, expanded to the input's shape. */
+static er_tensor *spread(const reduction *u, er_tensor *dy, er_err *err) {
+  er_tensor *packed = er_packed(dy, err), *kept, *y;
+  int64_t size[ER_DIMS];
+  if (packed == NULL) return NULL;
+  for (int i = 0; i < u->in.nd; i++) size[i] = u->dims >> i & 1 ? 1 : u->in.size[i];
+  kept = er_tensor_view(packed, u->in.nd, size, err);
+  y = kept != NULL ? er_tensor_expand(kept, u->in.nd, u->in.size, err) : NULL;
+  er_tensor_unref(packed);
+  er_tensor_unref(kept);
+  return y;
+}
+
+static int reduce_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const reduction *u = n->ctx;
+  er_tensor *wide = spread(u, dy, err), *g, *xs[2] = {wide, er_tape_saved(n, 0)};
+  double p[4] = {u->scale, 0, 0, 0};
+  if (wide == NULL) return -1;
+  g = er_make(n->home, dy->v.dtype, u->in.nd, u->in.size, err);
+  if (g != NULL) er_run(u->r == ER_SUM_SQUARES ? ER_EW_D_SQUARE : ER_EW_AFFINE, g, u->r == ER_SUM_SQUARES ? 2 : 1, xs, p);
+  er_tensor_unref(wide);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool keep, er_err *err) {
+  static const er_grad_class classes[] = {
+    {"sum", reduce_backward, NULL}, {"mean", reduce_backward, NULL}, {"sum of squares", reduce_backward, NULL}};
+  er_tensors *ts = er_tensor_home(x);
+  reduction u = {.r = r, .dims = dims != 0 ? dims : (1u << x->v.nd) - 1, .keep = keep, .scale = 1, .in = x->v};
+  er_dtype d = er_dtype_is_float(x->v.dtype) ? x->v.dtype : r == ER_SUM ? ER_I32 : ER_F32;
+  int64_t size[ER_DIMS], count = 1;
+  er_node *n;
+  er_tensor *y;
+  for (int i = 0; i < x->v.nd; i++) {
+    size[i] = u.dims >> i & 1 ? 1 : x->v.size[i];
+    if (u.dims >> i & 1) count *= x->v.size[i];
+  }
+  if (r == ER_MEAN && count == 0) {
+    er_tensor_refuse(err, "shape", "mean", 1, &x, "there is no mean of nothing");
+    return NULL;
+  }
+  if (r == ER_MEAN) u.scale = 1.0 / (double)count;
+  if ((y = er_make(ts, d, x->v.nd, size, err)) == NULL) return NULL;
+  ts->backend->reduce(ts->pool, r == ER_SUM_SQUARES ? ER_RED_SUMSQ : ER_RED_SUM, &y->v, &x->v, u.scale, false);
+  if (!keep && (y = drop_dims(y, u.dims, err)) == NULL) return NULL;
+  if ((n = er_tape_record(y, &classes[r], sizeof u, 1, &x)) == NULL) return y;
+  *(reduction *)n->ctx = u;
+  if (r == ER_SUM_SQUARES) er_tape_save(n, 0, x);
+  return y;
+}
+
+/* Two passes, as a mean of squared distances; composed, so its gradient is too. */
+er_tensor *er_tensor_var(er_tensor *x, unsigned dims, double correction, bool keep, er_err *err) {
+  er_tensor *mean, *d = NULL, *squares = NULL, *y = NULL;
+  int64_t n = 1;
+  if (er_want_float("var", x, err) < 0) return NULL;
+  for (int i = 0; i < x->v.nd; i++)
+    if (dims == 0 || dims >> i & 1) n *= x->v.size[i];
+  if (n == 0 || (double)n <= correction) {
+    er_tensor_refuse(err, "shape", "var", 1, &x, "%lld elements are too few for a variance with correction %g",
+                     (long long)n, correction);
+    return NULL;
+  }
+  mean = er_tensor_reduce(ER_MEAN, x, dims, true, err);
+  if (mean != NULL) d = er_tensor_binary(ER_EW_SUB, x, mean, 1, err);
+  if (d != NULL) squares = er_tensor_reduce(ER_SUM_SQUARES, d, dims, keep, err);
+  if (squares != NULL) y = er_tensor_unary(ER_EW_AFFINE, squares, 1 / ((double)n - correction), 0, err);
+  er_tensor_unref(mean);
+  er_tensor_unref(d);
+  er_tensor_unref(squares);
+  return y;
+}
+
+/* ---- the largest of a dim ---------------------------------------------------------------------------- */
+
+er_tensor *er_tensor_argextreme(er_red op, er_tensor *x, int dim, bool keep, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  const char *name = op == ER_RED_MAX ? "argmax" : "argmin";
+  int64_t size[ER_DIMS];
+  er_tensor *index;
+  er_view vi, vx;
+  if ((dim = er_dim_of(name, x, dim, x->v.nd, err)) < 0) return NULL;
+  if (x->v.nd > 0 && x->v.size[dim] == 0) {
+    er_tensor_refuse(err, "shape", name, 1, &x, "dim %d is empty", dim + 1);
+    return NULL;
+  }
+  memcpy(size, x->v.size, sizeof size);
+  size[dim] = 1;
+  if ((index = er_make(ts, ER_I32, x->v.nd, size, err)) == NULL) return NULL;
+  vi = last(&index->v, dim);
+  vx = last(&x->v, dim);
+  ts->backend->argreduce(ts->pool, op, &vi, &vx);
+  return keep || x->v.nd == 0 ? index : drop_dims(index, 1u << dim, err);
+}
+
+er_tensor *er_tensor_extreme(er_red op, er_tensor *x, int dim, bool keep, er_tensor **index, er_err *err) {
+  er_tensor *at = er_tensor_argextreme(op, x, dim, true, err), *y;
+  if (at == NULL || (dim = er_dim_of("max", x, dim, x->v.nd, err)) < 0) return NULL;
+  y = x->v.nd == 0 ? er_tensor_ref(x) : er_tensor_gather(x, dim, at, err);
+  if (y != NULL && !keep && x->v.nd > 0) {
+    er_tensor *narrow = er_tensor_squeeze(y, dim, err);
+    er_tensor_unref(y);
+    y = narrow;
+    at = drop_dims(at, 1u << dim, err);
+  }
+  if (index != NULL && y != NULL) *index = at;
+  else er_tensor_unref(at);
+  return y;
+}
+
+/* ---- along one dim ----------------------------------------------------------------------------------------- */
+
+typedef struct { int dim; bool log; } along;
+
+static int cumsum_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const along *u = n->ctx;
+  er_tensor *g = er_like(dy, err);
+  if (g == NULL) return -1;
+  er_view vg = last(&g->v, u->dim), vd = last(&dy->v, u->dim);
+  n->home->backend->cumsum(n->home->pool, &vg, &vd, true);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_cumsum(er_tensor *x, int dim, er_err *err) {
+  static const er_grad_class class = {"cumsum", cumsum_backward, NULL};
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *y;
+  er_node *n;
+  if ((dim = er_dim_of("cumsum", x, dim, x->v.nd, err)) < 0) return NULL;
+  if ((y = er_like_as(x, er_dtype_is_float(x->v.dtype) ? x->v.dtype : ER_I32, err)) == NULL) return NULL;
+  er_view vy = last(&y->v, dim), vx = last(&x->v, dim);
+  ts->backend->cumsum(ts->pool, &vy, &vx, false);
+  if ((n = er_tape_record(y, &class, sizeof(along), 1, &x)) != NULL) ((along *)n->ctx)->dim = dim;
+  return y;
+}
+
+static int softmax_backward(er_node *n, er_tensor *dy, er_err *err) {
+  const along *u = n->ctx;
+  er_tensor *y = er_tape_saved(n, 0), *g = er_like(dy, err);
+  if (g == NULL) return -1;
+  er_view vg = last(&g->v, u->dim), vd = last(&dy->v, u->dim), vy = last(&y->v, u->dim);
+  n->home->backend->softmax_grad(n->home->pool, &vg, &vd, &vy, u->log);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_softmax(er_tensor *x, int dim, bool log, er_err *err) {
+  static const er_grad_class classes[] = {{"softmax", softmax_backward, NULL}, {"log_softmax", softmax_backward, NULL}};
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *y;
+  er_node *n;
+  if (er_want_float(classes[log].name, x, err) < 0 || (dim = er_dim_of(classes[log].name, x, dim, x->v.nd, err)) < 0)
+    return NULL;
+  if ((y = er_like(x, err)) == NULL) return NULL;
+  er_view vy = last(&y->v, dim), vx = last(&x->v, dim);
+  ts->backend->softmax(ts->pool, &vy, &vx, log);
+  if ((n = er_tape_record(y, &classes[log], sizeof(along), 1, &x)) == NULL) return y;
+  *(along *)n->ctx = (along){dim, log};
+  er_tape_save(n, 0, y);
+  return y;
+}
+
+/* dx = dy exp(x - lse) */
+static int logsumexp_backward(er_node *n, er_tensor *dy, er_err *err) {
+  er_tensor *x = er_tape_saved(n, 0), *lse = er_tape_saved(n, 1), *g = er_like(x, err), *packed = er_packed(dy, err),
+            *wide = NULL;
+  if (g != NULL && packed != NULL) wide = er_tensor_view(packed, lse->v.nd, lse->v.size, err);
+  if (wide != NULL) {
+    er_run(ER_EW_SUB, g, 2, (er_tensor *[]){x, lse}, NULL);
+    er_run(ER_EW_EXP, g, 1, &g, NULL);
+    er_run(ER_EW_MUL, g, 2, (er_tensor *[]){g, wide}, NULL);
+  }
+  er_tensor_unref(packed);
+  if (wide == NULL) {
+    er_tensor_unref(g);
+    return -1;
+  }
+  er_tensor_unref(wide);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_logsumexp(er_tensor *x, int dim, bool keep, er_err *err) {
+  static const er_grad_class class = {"logsumexp", logsumexp_backward, NULL};
+  er_tensors *ts = er_tensor_home(x);
+  int64_t size[ER_DIMS];
+  er_tensor *wide, *y;
+  er_node *n;
+  if (er_want_float("logsumexp", x, err) < 0 || (dim = er_dim_of("logsumexp", x, dim, x->v.nd, err)) < 0) return NULL;
+  memcpy(size, x->v.size, sizeof size);
+  size[dim] = 1;
+  if ((wide = er_make(ts, x->v.dtype, x->v.nd, size, err)) == NULL) return NULL;
+  er_view vy = last(&wide->v, dim), vx = last(&x->v, dim);
+  ts->backend->logsumexp(ts->pool, &vy, &vx);
+  y = keep || x->v.nd == 0 ? er_alias(wide) : drop_dims(er_tensor_ref(wide), 1u << dim, err);
+  if (y != NULL && (n = er_tape_record(y, &class, 0, 1, &x)) != NULL) {
+    er_tape_save(n, 0, x);
+    er_tape_save(n, 1, wide);
+  }
+  er_tensor_unref(wide);
+  return y;
+}

@@ -1,0 +1,38 @@
+/* pool.h - the one team of threads that every kernel and oneDNN share.
+ * It is libgomp's, opened when the first large piece of work comes, so that
+ * programs without tensors never pay for it.  The number of threads is the number
+ * of CPUs this process may run on, lowered by OMP_NUM_THREADS; a job's slot sets
+ * both.  Idle threads sleep after some microseconds.  Used by one thread at a time. */
+#ifndef ER_TENSOR_POOL_H
+#define ER_TENSOR_POOL_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct er_pool er_pool;
+
+/* Does the items lo..hi-1; thread counts from 0 and names the scratch space. */
+typedef void (*er_pool_body)(void *ctx, int thread, int64_t lo, int64_t hi);
+
+er_pool *er_pool_open(int threads);                       /* 0: as many as there are for us */
+void er_pool_close(er_pool *p);                           /* NULL is fine */
+int er_pool_threads(const er_pool *p);
+void er_pool_set_threads(er_pool *p, int threads);
+
+/* Before a library that brings libgomp along (oneDNN) is opened: it then runs within our pieces, on one thread each. */
+void er_pool_prepare(er_pool *p);
+
+/* Calls body for pieces of 0..n-1 of `grain` items each, at the same time where there is more than one. */
+void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx);
+
+/* Holds back every signal of this thread; pthread_sigmask(SIG_SETMASK, was, NULL) ends it.  The team's other
+ * threads never run handlers. */
+void er_pool_hold_signals(sigset_t *was);
+
+/* At least n bytes, aligned to 64, private to `thread` until the next call with a larger slot or n.
+ * Slots are few and numbered by the kernels: see er_scratch in kernels/kernel.h. */
+enum { ER_POOL_SLOTS = 8 };
+void *er_pool_scratch(er_pool *p, int thread, int slot, size_t n);
+
+#endif
