@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "job/room.h"
+#include "job/supervise/codes.h"
 
 /* Without a sandbox a job can put anything in the place of these files: a link
  * is not followed, a pipe not waited for. */
@@ -97,4 +99,9 @@ int er_folder_starts(const char *dir, double *last) {
   }
   er_buf_free(&text);
   return n;
+}
+
+bool er_folder_disk_full(const char *dir) {
+  struct statvfs s;
+  return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < SV_DISK_ROOM;
 }

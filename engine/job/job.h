@@ -81,6 +81,7 @@ typedef struct {
   er_buf metrics;                    /* what the evaluation wrote, 1 MB at most */
   bool has_metrics, metrics_too_big;
   bool survivors;                    /* some of its processes could not be ended, and may still write */
+  bool disk_full;                    /* while it ran, or at its end: what it left may be half of what it wrote */
 } er_job_result;
 
 /* Called from the loop, once, when the job has ended; the result is borrowed

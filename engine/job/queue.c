@@ -234,6 +234,7 @@ void er_job_end(er_job *j, er_job_ended ended, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(j->result.reason, sizeof j->result.reason, fmt, args);
   va_end(args);
+  j->result.disk_full = er_folder_disk_full(j->spec.dir);
   er_job_end_as_found(j);
 }
 

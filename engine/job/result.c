@@ -76,6 +76,7 @@ static int take_line(er_job_result *r, const char *key, const char *value, size_
   else if (strcmp(key, "cpu") == 0) r->cpu_s = x;
   else if (strcmp(key, "memory") == 0) r->peak_memory = x > 0 ? (uint64_t)x : 0;
   else if (strcmp(key, "survivors") == 0) r->survivors = x > 0;
+  else if (strcmp(key, "disk_full") == 0) r->disk_full = x > 0;
   return 0;                                /* a key of a newer supervisor is passed over */
 }
 

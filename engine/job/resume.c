@@ -1,6 +1,7 @@
 /* resume.c - what a job's folder says about it, and what follows from that.
  *
  *   a result                         taken
+ *   the result of a full disk        started once more, if there is room again
  *   the claim is held                adopted: its supervisor is watched
  *   never started                    started
  *   started once, and gone           started once more
@@ -12,7 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/mem.h"
+#include "base/path.h"
 #include "job/room.h"
 
 #define STARTS_MAX 2
@@ -54,10 +58,30 @@ static void adopt(er_job *j, const char *gpus) {
   else if (j->cancelled) j->jobs->launcher->cancel(j);
 }
 
+static void start_again(er_job *j) {
+  j->again = true;
+  er_job_enqueue(j);
+}
+
+/* Half of what the job wrote may be missing, which is no fault of its own. */
+static bool start_with_room(er_job *j) {
+  double last;
+  char *path;
+  if (!j->result.disk_full || j->cancelled || er_folder_disk_full(j->spec.dir)) return false;
+  if (er_folder_starts(j->spec.dir, &last) >= STARTS_MAX) return false;
+  er_result_free(&j->result);
+  path = er_path_join(j->spec.dir, "exit");
+  unlink(path);
+  er_free(path);
+  start_again(j);
+  return true;
+}
+
 void er_job_take(er_job *j) {
   double last;
   int starts;
   if (er_result_read(j->spec.dir, &j->result) <= 0) {
+    if (start_with_room(j)) return;
     if (j->cancelled) {                    /* the caller was told that it would be */
       j->result.ended = ER_ENDED_CANCELLED;
       snprintf(j->result.reason, sizeof j->result.reason, "cancelled");
@@ -69,10 +93,7 @@ void er_job_take(er_job *j) {
   if (j->cancelled) er_job_end(j, ER_ENDED_CANCELLED, "cancelled");
   else if (starts >= STARTS_MAX)
     er_job_end(j, ER_ENDED_LOST, "the supervisor was gone without a result, %d times", starts);
-  else {
-    j->again = true;
-    er_job_enqueue(j);
-  }
+  else start_again(j);
 }
 
 /* In this order: a supervisor writes its result before it lets the claim go. */

@@ -89,6 +89,7 @@ typedef enum { ER_CLAIM_FREE, ER_CLAIM_HELD, ER_CLAIM_ABSENT } er_claim;
 er_claim er_folder_claim(const char *dir, pid_t *pid, char *gpus, size_t size);   /* pid 0: not yet written */
 bool er_folder_guard(const char *dir, int *fd);   /* holds the claim until fd is closed; false if another does */
 int er_folder_starts(const char *dir, double *last);  /* lines in `started`; the time of the last */
+bool er_folder_disk_full(const char *dir);        /* the file system that it is on */
 int er_folder_read(const char *dir, const char *name, size_t max, er_buf *out);   /* 0, -1 and errno */
 
 /* ---- result.c ---- */

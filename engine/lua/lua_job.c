@@ -3,7 +3,6 @@
  * left, turns the supervisor's result and the curve into the journal's row. */
 
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -19,19 +18,12 @@ static void unlive(er_host *h, er_job_op *o) {
   if (*p != NULL) *p = o->next_live;
 }
 
-/* Between the failure and this look another trial's folder may have been removed:
- * a disk with less room than a few such folders was full. */
-static bool disk_full(const char *dir) {
-  struct statvfs s;
-  return statvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < 1 << 20;
-}
-
-/* A job that ended on a full disk says nothing about its idea, though it may have
- * ended well: not every program looks at what its writes return.  The study stops,
- * and the job is as if it had never been. */
-static bool stop_for_disk(er_job_op *o) {
+/* A job whose disk was full says nothing about its idea, though it may have ended
+ * well: not every program looks at what its writes return.  The study stops, and the
+ * job is as if it had never been. */
+static bool stop_for_disk(er_job_op *o, const er_job_result *r) {
   er_err err;
-  if (o->orphan || o->op.host->store == NULL || !disk_full(o->spec.dir)) return false;
+  if (o->orphan || o->op.host->store == NULL || !r->disk_full) return false;
   er_fail(&err, "ENOSPC", "the disk is full at %s; free some space and start the same command again", o->spec.dir);
   er_remove_tree(o->spec.dir, NULL);
   er_host_fatal(o->op.host, &err);
@@ -42,7 +34,7 @@ static bool stop_for_disk(er_job_op *o) {
 static void job_done(void *ud, const er_job_result *r) {
   er_job_op *o = ud;
   er_fault("job.exited");
-  if (stop_for_disk(o)) return;
+  if (stop_for_disk(o, r)) return;
   if (!o->orphan) er_job_op_result(o, r);
   o->ended = true;
   o->op.host->job_news++;

@@ -574,6 +574,39 @@ t.test("a job that failed for want of room is no trial's failure, though a littl
   replays(dir .. "/s")
 end)
 
+-- Its trials as they were left on a disk that was full for a while, and then has room.
+local function with_room(dir, args)
+  assert(os.execute("mount -o remount,size=64m " .. t.quote(dir)))
+  local r = engine.run(args)
+  t.eq(r.code, 0, r.stderr)
+  t.eq(engine.sql(dir .. "/s", "SELECT count(*) FROM trials WHERE reward < 20"), "0")
+  t.eq(counts(dir .. "/s"), "4|4")
+  replays(dir .. "/s")
+end
+
+t.test("a job that ended well, and found the disk full on the way, is not believed", function()
+  local dir, unmount <close> = small_disk("8m")
+  local args = search({ "--study", dir .. "/s", "--preset", "careless", "--slots", "1" }, 1)
+  local r = engine.run(args)
+  t.eq({ r.code, r.signal }, { 1, 0 }, r.stderr)
+  t.match(r.stderr, "disk is full")
+  with_room(dir, args)
+end)
+
+t.test("nor is one that ended so while no engine was there", function()
+  local dir, unmount <close> = small_disk("8m")
+  local args = search({ "--study", dir .. "/s", "--preset", "careless", "--slots", "1" }, 1)
+  local e = engine.start(args)
+  t.await("the disk is full", function()
+    local r = erlua.exec { "df", "--output=avail", dir }
+    return r and r.stdout:match("(%d+)%s*$") == "0"
+  end)
+  engine.signal("KILL", engine.pid(dir .. "/s"))
+  e.result()
+  t.await("the job has ended", function() return os.execute("ls " .. dir .. "/s/jobs/*/exit >/dev/null 2>&1") end)
+  with_room(dir, args)
+end)
+
 t.test("a snapshot file that was half written when the engine died is written again", function()
   local dir = t.tmpdir() .. "/s"
   half(nil, { "--study", dir })

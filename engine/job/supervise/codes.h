@@ -2,6 +2,11 @@
 #ifndef ER_JOB_SUPERVISE_CODES_H
 #define ER_JOB_SUPERVISE_CODES_H
 
+#include <stdint.h>
+
+/* A disk with less room is full: what little is left may be what a failed job gave back. */
+#define SV_DISK_ROOM ((uint64_t)1 << 20)
+
 enum {
   SV_EXIT_DONE = 0,                /* `exit` is there */
   SV_EXIT_USAGE = 64,              /* the command line was not understood */

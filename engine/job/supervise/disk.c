@@ -1,9 +1,10 @@
-/* disk.c - how much room a folder takes, without following anything out of it. */
+/* disk.c - how much room a folder takes, without following anything out of it, and what is left. */
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "job/supervise/supervise.h"
@@ -36,4 +37,9 @@ static void add_entry(int dir, const char *name, uint64_t max, uint64_t *total, 
 
 void sv_disk_add(int dir, const char *name, uint64_t max, uint64_t *total) {
   add_entry(dir, name, max, total, 0);
+}
+
+bool sv_disk_full(int dir) {
+  struct statvfs s;
+  return fstatvfs(dir, &s) == 0 && s.f_blocks > 0 && (uint64_t)s.f_bavail * s.f_frsize < SV_DISK_ROOM;
 }

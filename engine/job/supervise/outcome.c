@@ -60,9 +60,9 @@ static int header(char *text, size_t size, const sv_outcome *out, const metrics_
   clean(reason);
   return snprintf(text, size,
                   "erlua-exit 1\nended %s\nexit_code %d\nsignal %d\nwall %.6f\ncpu %.6f\nmemory %llu\n"
-                  "survivors %d\nreason %s\nmetrics %s %zu\n\n",
+                  "survivors %d\ndisk_full %d\nreason %s\nmetrics %s %zu\n\n",
                   out->ended, out->exit_code, out->signal, out->wall, out->cpu,
-                  (unsigned long long)out->peak, out->survivors ? 1 : 0, reason, m->word, m->n);
+                  (unsigned long long)out->peak, out->survivors ? 1 : 0, out->disk_full ? 1 : 0, reason, m->word, m->n);
 }
 
 static int put(int fd, const char *text, size_t n, const metrics_found *m) {

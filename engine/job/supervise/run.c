@@ -36,6 +36,7 @@ typedef struct {
   char reason[256];
   uint64_t peak;
   double cpu;                              /* the most that was ever counted */
+  bool disk_full;                          /* once seen, kept: what was written then may be half */
 } run;
 
 /* ---- counting ---- */
@@ -175,6 +176,7 @@ static void sample(run *r) {
   if (o->memory > 0) check_memory(r, &u);
   if (o->processes > 0) check_processes(r, &u);
   if (o->disk > 0) check_disk(r);
+  if (sv_disk_full(r->dir)) r->disk_full = true;
   if (counts_cpu(o)) {
     double used = cpu_so_far(r, u.cpu), soon = cpu_interval(o, used);
     check_cpu(r, used);
@@ -183,10 +185,6 @@ static void sample(run *r) {
   took = sv_now() - before;
   if (took * SAMPLE_SHARE > wait) wait = took * SAMPLE_SHARE;
   r->next_sample = before + took + wait;
-}
-
-static bool needs_samples(const sv_options *o) {
-  return o->memory > 0 || o->processes > 0 || o->disk > 0 || counts_cpu(o);
 }
 
 static void check_clocks(run *r) {
@@ -350,6 +348,7 @@ static void conclude(run *r, sv_outcome *out) {
   out->cpu = cpu_so_far(r, 0);
   out->peak = peak > 0 ? peak : r->peak;
   last_look(r, out->cpu);
+  out->disk_full = r->disk_full || sv_disk_full(r->dir);
   tell_own_end(r, out);
   if (r->verdict != NULL) {
     out->ended = r->verdict;
@@ -401,7 +400,7 @@ void sv_run(const sv_options *o, int dir, int signals, sv_outcome *out) {
     r.out->fd = r.c.out;
     r.err->fd = r.c.err;
     r.began = sv_now();
-    r.next_sample = needs_samples(o) ? r.began + SAMPLE_EVERY : FOREVER;
+    r.next_sample = r.began + SAMPLE_EVERY;
     er_fault("supervise.running");
     watch(&r);
     out->survivors = !end_rest(&r);

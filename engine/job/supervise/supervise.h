@@ -75,6 +75,7 @@ uint64_t sv_tree_memory(pid_t root);              /* exact: shared pages counted
 /* ---- disk.c ---- */
 /* Adds the size of a folder below dir; stops counting above max. */
 void sv_disk_add(int dir, const char *name, uint64_t max, uint64_t *total);
+bool sv_disk_full(int dir);                       /* the file system that dir is on */
 
 /* ---- cgroup.c: limits held by the kernel, where it lets us ---- */
 enum { SV_CG_MEMORY, SV_CG_PIDS, SV_CG_CPU, SV_CG_COUNT };
@@ -115,6 +116,7 @@ typedef struct {
   double wall, cpu;
   uint64_t peak;
   bool survivors;                  /* something could not be ended: no metrics are trusted */
+  bool disk_full;                  /* at some look, or at the end: it may have left half of what it wrote */
 } sv_outcome;
 
 void sv_run(const sv_options *o, int dir, int signals, sv_outcome *out);

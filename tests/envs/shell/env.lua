@@ -10,6 +10,8 @@ return {
     slow = { train = { "/bin/sh", "-c", "sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1)); cp program.lua $ERLUA_OUT/program" } },
     -- needs 20 MB on the way; where they are not to be had it gives some room back and fails
     roomy = { train = { "/bin/sh", "-c", "f=$ERLUA_OUT/program; head -c 20000000 /dev/zero > $f || { truncate -s -300000 $f; exit 1; }; cp program.lua $f" } },
+    -- the same, but it looks at nothing, and has given all of it back when it ends
+    careless = { train = { "/bin/sh", "-c", "f=$ERLUA_OUT/program; if head -c 20000000 /dev/zero > $f; then cp program.lua $f; else sleep 1.5; echo half > $f; fi" } },
     -- long enough to be met while it runs, on a busy machine too
     long = { train = { "/bin/sh", "-c", "sleep 1.5; cp program.lua $ERLUA_OUT/program" } },
   },
