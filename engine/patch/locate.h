@@ -45,7 +45,7 @@ typedef struct {
 /* The search for a hunk in one file.  *work counts steps, of some
  * nanoseconds each, of all searches of a
  * reply; at ER_LOCATE_MAX_WORK they end, so that no reply takes long. */
-#define ER_LOCATE_MAX_WORK 16000000u
+#define ER_LOCATE_MAX_WORK 12000000u
 typedef struct {
   const er_index *file;
   const er_pattern *pattern;
