@@ -138,16 +138,30 @@ static void weigh(lua_State *L, state *s) {
   s->collect_at = live + (live / 4 > LEAST_GROWTH ? live / 4 : LEAST_GROWTH);
 }
 
-int er_face_push(lua_State *L, er_tensor *t, const er_err *err) {
-  state *s = state_of(L);
-  handle *h;
-  if (t == NULL) return luaL_error(L, "%s", err->msg);
-  h = lua_newuserdatauv(L, sizeof *h, 0);
+static void push_handle(lua_State *L, state *s, er_tensor *t) {
+  handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (handle){.t = t, .id = ++s->next_id};
   luaL_setmetatable(L, ER_TENSOR_CLASS);
-  enter(h, open_scope(s->innermost, L));
+}
+
+int er_face_push(lua_State *L, er_tensor *t, const er_err *err) {
+  state *s = state_of(L);
+  if (t == NULL) return luaL_error(L, "%s", err->msg);
+  push_handle(L, s, t);
+  enter(lua_touserdata(L, -1), open_scope(s->innermost, L));
   weigh(L, s);
   return 1;
+}
+
+void er_face_hold(lua_State *L, er_tensor *t) { push_handle(L, state_of(L), er_tensor_ref(t)); }
+
+void er_face_let_go(lua_State *L, int from) {
+  for (int i = lua_gettop(L); i >= from; i--) {
+    handle *h = lua_touserdata(L, i);
+    er_tensor_unref(h->t);
+    h->t = NULL;
+  }
+  lua_settop(L, from - 1);
 }
 
 int er_face_check(lua_State *L, int rc, const er_err *err) { return rc < 0 ? luaL_error(L, "%s", err->msg) : 0; }
@@ -243,10 +257,12 @@ void er_face_options(lua_State *L, int arg, const char *const *names) {
   }
 }
 
-/* Pushes the field; false, and nothing pushed, where it is absent. */
+/* Pushes the field; false, and nothing pushed, where it is absent.  Metamethods are not asked: the caller may hold
+ * borrowed tensors, and Lua code could end their scope. */
 static bool field(lua_State *L, int arg, const char *name) {
   if (!lua_istable(L, arg)) return false;
-  if (lua_getfield(L, arg, name) != LUA_TNIL) return true;
+  lua_pushstring(L, name);
+  if (lua_rawget(L, arg) != LUA_TNIL) return true;
   lua_pop(L, 1);
   return false;
 }
@@ -329,23 +345,23 @@ static int64_t default_seed(void) {
   return seed != NULL ? strtoll(seed, NULL, 10) : 1;
 }
 
-static void open_state(lua_State *L) {
+static void open_state(lua_State *L, const er_tensors_options *opt) {
   static const luaL_Reg meta[] = {{"__gc", state_gc}, {NULL, NULL}};
   state *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (state){.collect_at = LEAST_GROWTH};
   class(L, STATE_CLASS, meta);
   lua_setmetatable(L, -2);
-  s->ts = er_tensors_open(&(er_tensors_options){.seed = default_seed()});
+  s->ts = er_tensors_open(opt);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
 }
 
-int luaopen_erlua_core_tensor(lua_State *L) {
+int er_face_open(lua_State *L, const er_tensors_options *opt) {
   static const luaL_Reg tensor_meta[] = {
     {"__gc", tensor_gc}, {"__id", tensor_id}, {"__index", er_face_index}, {"__newindex", er_face_newindex},
     {NULL, NULL}};
   static const luaL_Reg scope_meta[] = {{"__gc", scope_close}, {"__close", scope_close}, {NULL, NULL}};
   static const luaL_Reg scope_methods[] = {{"keep", scope_keep}, {"close", scope_close}, {NULL, NULL}};
-  open_state(L);
+  open_state(L, opt);
   class(L, SCOPE_CLASS, scope_meta);
   luaL_newlib(L, scope_methods);
   lua_setfield(L, -2, "__index");
@@ -362,4 +378,8 @@ int luaopen_erlua_core_tensor(lua_State *L) {
   er_face_add_grad(L);
   lua_remove(L, -2);
   return 1;
+}
+
+int luaopen_erlua_core_tensor(lua_State *L) {
+  return er_face_open(L, &(er_tensors_options){.seed = default_seed()});
 }

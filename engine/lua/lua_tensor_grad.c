@@ -14,11 +14,15 @@ static int grad_backward(lua_State *L) {
   er_tensor *t = er_face_arg(L, 1), *dy = er_face_opt(L, 2);
   er_err err;
   int rc;
+  lua_settop(L, 2);
+  er_face_hold(L, t);                                        /* recomputation may end the scopes that they are in */
+  if (dy != NULL) er_face_hold(L, dy);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);           /* a checkpoint's backward is inside another one */
   lua_pushthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
   rc = er_tensor_backward(t, dy, &err);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
+  er_face_let_go(L, 3);
   return er_face_check(L, rc, &err);
 }
 
@@ -109,7 +113,9 @@ static int grad_checkpoint(lua_State *L) {
   er_err err;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (n > 16) return luaL_error(L, "checkpoint: at most 16 inputs");
+  luaL_checkstack(L, n + 8, "checkpoint");
   for (int i = 0; i < n; i++) xs[i] = er_face_arg(L, i + 2);
+  for (int i = 0; i < n; i++) er_face_hold(L, xs[i]);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
   lua_pushthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
@@ -118,6 +124,7 @@ static int grad_checkpoint(lua_State *L) {
   *r = (recompute){main_of(L), luaL_ref(L, LUA_REGISTRYINDEX)};
   y = er_tensor_checkpoint(er_face_tensors(L), run_fn, free_fn, r, xs, n, &err);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
+  er_face_let_go(L, n + 2);
   return er_face_push(L, y, &err);
 }
 

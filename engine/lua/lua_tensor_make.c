@@ -39,7 +39,7 @@ static int make_full(lua_State *L) {
   return filled(L, 1, value);
 }
 
-
+/* As the tensor at 1, with the options at 2. */
 static int like(lua_State *L, double value) {
   er_tensor *t = er_face_arg(L, 1);
   const er_view *v = er_tensor_view_of(t);
@@ -51,6 +51,43 @@ static int like(lua_State *L, double value) {
 
 static int make_zeros_like(lua_State *L) { return like(L, 0); }
 static int make_ones_like(lua_State *L) { return like(L, 1); }
+
+/* full_like(x, value, options) */
+static int make_full_like(lua_State *L) {
+  double value = luaL_checknumber(L, 2);
+  lua_remove(L, 2);
+  return like(L, value);
+}
+
+static int random_like(lua_State *L, er_rand kind, double a, double b) {
+  const er_view *v = er_tensor_view_of(er_face_arg(L, 1));
+  er_err err;
+  er_face_options(L, 2, made);
+  return push_leaf(
+      L, er_tensor_random(er_face_tensors(L), er_face_dtype(L, 2, v->dtype), v->nd, v->size, kind, a, b, &err), 2, &err);
+}
+
+static int make_rand_like(lua_State *L) { return random_like(L, ER_RAND_UNIFORM, 0, 1); }
+static int make_randn_like(lua_State *L) { return random_like(L, ER_RAND_NORMAL, 0, 1); }
+
+/* eye(n, options), eye(n, m, options) */
+static int make_eye(lua_State *L) {
+  lua_Integer rows = luaL_checkinteger(L, 1), columns = lua_isnumber(L, 2) ? luaL_checkinteger(L, 2) : rows;
+  int options = lua_isnumber(L, 2) ? 3 : 2;
+  er_err err;
+  er_face_options(L, options, made);
+  return push_leaf(L, er_tensor_eye(er_face_tensors(L), er_face_dtype(L, options, ER_F32), rows, columns, &err), options,
+                   &err);
+}
+
+/* linspace(from, to, n, options): both ends included */
+static int make_linspace(lua_State *L) {
+  double from = luaL_checknumber(L, 1), to = luaL_checknumber(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 3);
+  er_err err;
+  er_face_options(L, 4, made);
+  return push_leaf(L, er_tensor_linspace(er_face_tensors(L), er_face_dtype(L, 4, ER_F32), from, to, n, &err), 4, &err);
+}
 
 /* arange(n), arange(from, to, step): up to, not including, the end */
 static int make_arange(lua_State *L) {
@@ -412,7 +449,9 @@ static int view_len(lua_State *L) {
 void er_face_add_make(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"zeros", make_zeros}, {"ones", make_ones}, {"full", make_full}, {"empty", make_zeros},
-    {"zeros_like", make_zeros_like}, {"ones_like", make_ones_like}, {"arange", make_arange}, {"rand", make_rand},
+    {"zeros_like", make_zeros_like}, {"ones_like", make_ones_like}, {"arange", make_arange},
+    {"full_like", make_full_like}, {"rand_like", make_rand_like}, {"randn_like", make_randn_like}, {"eye", make_eye},
+    {"linspace", make_linspace}, {"rand", make_rand},
     {"randn", make_randn}, {"randint", make_randint}, {"randperm", make_randperm}, {"tensor", make_tensor},
     {"frombuffer", make_frombuffer}, {"item", view_item}, {"tolist", view_tolist}, {"tobytes", view_tobytes},
     {"size", view_size}, {"dim", view_dim}, {"numel", view_numel}, {"is_contiguous", view_is_contiguous},

@@ -185,6 +185,24 @@ static int move_scatter_add(lua_State *L) {
   RETURN(er_tensor_scatter_add(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), er_face_arg(L, 4), &err));
 }
 
+/* The number at arg as a tensor of x's dtype and the index's shape; a tensor stays as it is. */
+static er_tensor *source_of(lua_State *L, int arg, er_tensor *x, er_tensor *index) {
+  const er_view *v = er_tensor_view_of(index);
+  er_err err;
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    er_face_push(L, er_tensor_full(er_face_tensors(L), er_tensor_view_of(x)->dtype, v->nd, v->size, lua_tonumber(L, arg),
+                                   &err), &err);
+    lua_replace(L, arg);
+  }
+  return er_face_arg(L, arg);
+}
+
+/* scatter(x, dim, index, source or number) */
+static int move_scatter(lua_State *L) {
+  er_tensor *x = er_face_arg(L, 1), *index = er_face_arg(L, 3), *source = source_of(L, 4, x, index);
+  RETURN(er_tensor_scatter(x, er_face_dim(L, 2, -1), index, source, &err));
+}
+
 static int push_sorted(lua_State *L, er_tensor *x, int dim, bool descending, int64_t k) {
   er_tensor *index = NULL, *y;
   er_err err;
@@ -233,13 +251,15 @@ static int move_dropout(lua_State *L) {
 /* ---- attention ------------------------------------------------------------------------------------------- */
 
 static int op_sdpa(lua_State *L) {
-  static const char *const names[] = {"is_causal", "scale", "window", "softcap", "attn_mask", "slopes", NULL};
+  static const char *const names[] = {"is_causal", "scale", "window", "softcap", "attn_mask", "slopes",
+      "dropout_p", NULL};
   er_sdpa o;
   er_face_options(L, 4, names);
   o = (er_sdpa){.causal = er_face_bool(L, 4, "is_causal", false),
                 .window = (int64_t)er_face_number(L, 4, "window", 0),
                 .scale = er_face_number(L, 4, "scale", 0),
                 .softcap = er_face_number(L, 4, "softcap", 0),
+                .dropout = er_face_number(L, 4, "dropout_p", 0),
                 .mask = er_face_field(L, 4, "attn_mask"),
                 .slopes = er_face_field(L, 4, "slopes")};
   RETURN(er_tensor_sdpa(er_face_arg(L, 1), er_face_arg(L, 2), er_face_arg(L, 3), &o, &err));
@@ -272,7 +292,7 @@ static er_loss loss_options(lua_State *L, int arg) {
   o.z_loss = er_face_number(L, arg, "z_loss", 0);
   o.softcap = er_face_number(L, arg, "softcap", 0);
   o.total = er_face_number(L, arg, "total", 0);
-  if (lua_istable(L, arg) && lua_getfield(L, arg, "reduction") != LUA_TNIL)
+  if (lua_istable(L, arg) && (lua_pushliteral(L, "reduction"), lua_rawget(L, arg)) != LUA_TNIL)
     o.reduction = (er_loss_reduction)luaL_checkoption(L, -1, NULL, reductions);
   return o;
 }
@@ -303,7 +323,7 @@ void er_face_add_more(lua_State *L) {
     {"chunk", view_chunk}, {"cat", move_cat}, {"stack", move_stack}, {"pad", move_pad}, {"roll", move_roll},
     {"flip", move_flip}, {"tril", move_tril}, {"triu", move_triu}, {"embedding", move_embedding},
     {"index_select", move_index_select}, {"index_add", move_index_add}, {"gather", move_gather},
-    {"scatter_add", move_scatter_add}, {"sort", move_sort}, {"argsort", move_argsort}, {"topk", move_topk},
+    {"scatter_add", move_scatter_add}, {"scatter", move_scatter}, {"sort", move_sort}, {"argsort", move_argsort}, {"topk", move_topk},
     {"nonzero", move_nonzero}, {"bincount", move_bincount}, {"one_hot", move_one_hot},
     {"multinomial", move_multinomial}, {"dropout", move_dropout}, {"scaled_dot_product_attention", op_sdpa},
     {"rope", op_rope}, {"cross_entropy", op_cross_entropy}, {"lm_loss", op_lm_loss}, {NULL, NULL}

@@ -109,6 +109,24 @@ static int op_where(lua_State *L) {
   RETURN(er_tensor_where(er_face_arg(L, 1), a, b, &err));
 }
 
+/* masked_fill(x, mask, value): the value where the mask is not 0 */
+static int op_masked_fill(lua_State *L) {
+  er_tensor *x = er_face_arg(L, 1), *mask = er_face_arg(L, 2), *value = operand(L, 3, x);
+  RETURN(er_tensor_where(mask, value, x, &err));
+}
+
+static int op_masked_fill_(lua_State *L) {
+  er_tensor *x = er_face_arg(L, 1), *mask = er_face_arg(L, 2), *value = operand(L, 3, x), *y;
+  bool was = er_tensors_set_grad(er_face_tensors(L), false);
+  er_err err;
+  y = er_tensor_where(mask, value, x, &err);
+  er_tensors_set_grad(er_face_tensors(L), was);
+  er_face_push(L, y, &err);
+  er_face_check(L, er_tensor_copy(er_face_arg(L, 1), y, &err), &err);
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int op_lerp(lua_State *L) {
   er_tensor *a = er_face_arg(L, 1), *b = er_face_arg(L, 2), *w = operand(L, 3, a);
   RETURN(er_tensor_lerp(a, b, w, &err));
@@ -193,6 +211,16 @@ static int op_uniform_(lua_State *L) {
 static int op_normal_(lua_State *L) {
   return random_(L, ER_RAND_NORMAL, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1));
 }
+/* trunc_normal_(x, mean, std, a, b) */
+static int op_trunc_normal_(lua_State *L) {
+  double mean = luaL_optnumber(L, 2, 0), std = luaL_optnumber(L, 3, 1), a = luaL_optnumber(L, 4, -2),
+         b = luaL_optnumber(L, 5, 2);
+  er_err err;
+  er_face_check(L, er_tensor_trunc_normal(er_face_arg(L, 1), mean, std, a, b, &err), &err);
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int op_bernoulli_(lua_State *L) { return random_(L, ER_RAND_BERNOULLI, luaL_optnumber(L, 2, 0.5), 0); }
 
 /* ---- reductions ----------------------------------------------------------------------------------------------- */
@@ -207,6 +235,13 @@ static er_tensor *root(er_tensor *x, er_err *err) {
   er_tensor *y = x != NULL ? er_tensor_unary(ER_EW_SQRT, x, 0, 0, err) : NULL;
   er_tensor_unref(x);
   return y;
+}
+
+/* any(x, dims, keep), all(x, dims, keep) */
+static int truth(lua_State *L) {
+  er_tensor *x = er_face_arg(L, 1);
+  unsigned dims = er_face_dims(L, 2, x);
+  RETURN(er_tensor_any(x, dims, lua_toboolean(L, 3), lua_toboolean(L, lua_upvalueindex(1)), &err));
 }
 
 static int op_norm(lua_State *L) {
@@ -319,11 +354,12 @@ static void add_closures(lua_State *L, const named *list, lua_CFunction fn) {
   }
 }
 
-static void add_softmax(lua_State *L) {
-  for (int log = 0; log < 2; log++) {
-    lua_pushboolean(L, log);
-    lua_pushcclosure(L, op_softmax, 1);
-    lua_setfield(L, -2, log ? "log_softmax" : "softmax");
+/* Two names of one function, which differ in its upvalue: false and true. */
+static void add_pair(lua_State *L, const char *plain, const char *other, lua_CFunction fn) {
+  for (int i = 0; i < 2; i++) {
+    lua_pushboolean(L, i);
+    lua_pushcclosure(L, fn, 1);
+    lua_setfield(L, -2, i ? other : plain);
   }
 }
 
@@ -362,14 +398,16 @@ void er_face_add_ops(lua_State *L) {
   };
   static const named addcs[] = {{"addcmul", ER_EW_ADDCMUL}, {"addcdiv", ER_EW_ADDCDIV}, {NULL, 0}};
   static const named addcs_[] = {{"addcmul_", ER_EW_ADDCMUL}, {"addcdiv_", ER_EW_ADDCDIV}, {NULL, 0}};
-  static const named reductions[] = {{"sum", ER_SUM}, {"mean", ER_MEAN}, {"sum_squares", ER_SUM_SQUARES}, {NULL, 0}};
+  static const named reductions[] = {{"sum", ER_SUM}, {"mean", ER_MEAN}, {"sum_squares", ER_SUM_SQUARES},
+                                     {"prod", ER_PROD}, {NULL, 0}};
   static const named extremes[] = {{"max", ER_RED_MAX}, {"min", ER_RED_MIN}, {NULL, 0}};
   static const named arg_extremes[] = {{"argmax", ER_RED_MAX}, {"argmin", ER_RED_MIN}, {NULL, 0}};
   static const luaL_Reg functions[] = {
     {"gelu", op_gelu}, {"softcap", op_softcap}, {"clamp", op_clamp}, {"where", op_where}, {"lerp", op_lerp},
     {"to", op_to}, {"clone", op_clone}, {"lerp_", inplace_lerp}, {"clamp_", inplace_clamp}, {"zero_", op_zero_},
     {"fill_", op_fill_}, {"copy_", op_copy_}, {"uniform_", op_uniform_}, {"normal_", op_normal_},
-    {"bernoulli_", op_bernoulli_}, {"norm", op_norm}, {"var", op_var}, {"std", op_std}, {"cumsum", op_cumsum},
+    {"bernoulli_", op_bernoulli_}, {"trunc_normal_", op_trunc_normal_}, {"masked_fill", op_masked_fill},
+    {"masked_fill_", op_masked_fill_}, {"norm", op_norm}, {"var", op_var}, {"std", op_std}, {"cumsum", op_cumsum},
     {"logsumexp", op_logsumexp}, {"matmul", op_matmul}, {"linear", op_linear}, {"conv1d", op_conv1d},
     {"layer_norm", op_layer_norm}, {"rms_norm", op_rms_norm}, {"add_layer_norm", op_add_layer_norm},
     {"add_rms_norm", op_add_rms_norm}, {NULL, NULL}
@@ -383,7 +421,8 @@ void er_face_add_ops(lua_State *L) {
   add_closures(L, reductions, reduce);
   add_closures(L, extremes, extreme);
   add_closures(L, arg_extremes, arg_extreme);
-  add_softmax(L);
+  add_pair(L, "softmax", "log_softmax", op_softmax);
+  add_pair(L, "any", "all", truth);
   luaL_setfuncs(L, functions, 0);
   add_metamethods(L);
 }

@@ -14,10 +14,17 @@
 
 #define ER_TENSOR_CLASS "erlua.tensor"
 
+/* Makes the state's engine and its classes, and pushes the table of functions; once a state. */
+int er_face_open(lua_State *L, const er_tensors_options *opt);
+
 er_tensors *er_face_tensors(lua_State *L);
 
 /* Pushes t, whose reference it takes; NULL raises err's message. */
 int er_face_push(lua_State *L, er_tensor *t, const er_err *err);
+
+/* Pushes one more reference, which no scope ends; and gives back those from stack index `from` to the top. */
+void er_face_hold(lua_State *L, er_tensor *t);
+void er_face_let_go(lua_State *L, int from);
 int er_face_check(lua_State *L, int rc, const er_err *err);      /* rc < 0 raises; pushes nothing */
 er_tensor *er_face_arg(lua_State *L, int arg);                   /* borrowed; raises if it is none or was freed */
 er_tensor *er_face_opt(lua_State *L, int arg);                   /* NULL where it is nil or absent */

@@ -77,17 +77,30 @@ static er_storage *make(er_tensors *ts, int class, size_t size) {
   return s;
 }
 
+int64_t er_tensors_refuse_at(er_tensors *ts, int64_t n) {
+  int64_t left = ts->refuse_at;
+  ts->refuse_at = n;
+  return left;
+}
+
 er_storage *er_storage_new(er_tensors *ts, size_t bytes, er_err *err) {
   size_t size;
   int class;
   er_storage *s;
+  bool refused;
   if (bytes > (size_t)1 << 46) {
     er_fail(err, "memory", "no memory for a tensor of %zu bytes", bytes);
     return NULL;
   }
   class = class_of(bytes, &size);
-  s = take_cached(ts, class, size);
-  if (s == NULL && (s = make(ts, class, size)) == NULL) {
+  if (ts->most > 0 && (int64_t)size > ts->most - ts->memory.live) {
+    er_fail(err, "memory", "no memory for a tensor of %zu bytes: tensors here may take %lld bytes, and %lld are in use",
+            bytes, (long long)ts->most, (long long)ts->memory.live);
+    return NULL;
+  }
+  refused = ts->refuse_at > 0 && --ts->refuse_at == 0;
+  s = refused ? NULL : take_cached(ts, class, size);
+  if (refused || (s == NULL && (s = make(ts, class, size)) == NULL)) {
     er_fail(err, "memory", "no memory for a tensor of %zu bytes; %lld bytes are in use by tensors", bytes,
             (long long)ts->memory.live);
     return NULL;

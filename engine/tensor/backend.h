@@ -42,6 +42,7 @@ typedef enum {
   ER_EW_CLAMP,                              /* to [p0, p1] */
   ER_EW_RDIV,                               /* p0 / x */
   ER_EW_CMP_S,                              /* p1: which comparison, with p0 */
+  ER_EW_PROBIT,                             /* the normal number below which a share x of all lies */
   /* two operands */
   ER_EW_ADD, ER_EW_SUB, ER_EW_MUL, ER_EW_DIV, ER_EW_POW, ER_EW_MIN, ER_EW_MAX, ER_EW_ADD_SCALED, /* a + p0 b */
   ER_EW_EQ, ER_EW_NE, ER_EW_LT, ER_EW_LE, ER_EW_GT, ER_EW_GE, ER_EW_AND, ER_EW_OR, ER_EW_SWIGLU, /* silu(a) b */
@@ -76,6 +77,8 @@ typedef struct {
   void *pre;                                /* where the sum before the activation goes (ct, like c), or NULL */
 } er_gemm;
 
+typedef struct { uint64_t seed, call; } er_key;    /* names one call's random numbers */
+
 /* ---- attention: q (B,H,T,D), k and v (B,G,S,D), o (B,H,T,D), H a multiple of G ------------ */
 typedef struct {
   er_view q, k, v, o;
@@ -84,7 +87,9 @@ typedef struct {
   bool causal;                              /* query t sees keys up to t + S - T */
   int64_t window;                           /* and no more than this many; 0: all */
   const er_view *mask;                      /* added to the scores, broadcast to (B,H,T,S), or NULL */
-  const float *slopes;                      /* per head: slope * (key - query) is added, or NULL */
+  const void *slopes;                       /* a real per head: slope * (key - query) is added, or NULL */
+  double dropout;                           /* share of the probabilities that are dropped, drawn by key */
+  er_key key;
   /* backward */
   er_view dout, dq, dk, dv;                 /* dq, dk, dv with data NULL: not wanted */
 } er_attention;
@@ -114,7 +119,6 @@ typedef struct {
 typedef struct { double lr, beta1, beta2, eps, decay, correction1, correction2, grad_scale; } er_adamw;
 typedef struct { double lr, momentum, dampening, decay, grad_scale; bool nesterov, first; } er_sgd;
 
-typedef struct { uint64_t seed, call; } er_key;    /* names one call's random numbers */
 typedef enum { ER_RAND_UNIFORM, ER_RAND_NORMAL, ER_RAND_INT, ER_RAND_BERNOULLI } er_rand;
 
 /* The rows.  One list, so that the table, its prototypes and its columns agree. */
@@ -139,6 +143,9 @@ typedef enum { ER_RAND_UNIFORM, ER_RAND_NORMAL, ER_RAND_INT, ER_RAND_BERNOULLI }
                         const er_view *dsum, const er_view *x, const er_view *w, const void *mean, const void *rstd)) \
   ROW(void, attention, (er_pool *, const er_attention *a)) \
   ROW(void, attention_grad, (er_pool *, const er_attention *a)) \
+  /* d = the gradient of what is added to the scores, times (key - query) where by_distance says so; d is packed \
+   * reals of (B or 1, H or 1, T or 1, S or 1), summed over dims of size 1 */ \
+  ROW(void, attention_bias_grad, (er_pool *, const er_attention *a, const er_view *d, bool by_distance)) \
   /* x and y (..., T, D): the first `rotated` of each row are turned in pairs (i, i + rotated/2) where half, else \
    * (2i, 2i+1), by sign times the angles of positions[t] (t, if NULL); cos and sin: reals, rotated/2 a position */ \
   ROW(void, rope, (er_pool *, const er_view *y, const er_view *x, const void *cos, const void *sin, \
@@ -146,9 +153,9 @@ typedef enum { ER_RAND_UNIFORM, ER_RAND_NORMAL, ER_RAND_INT, ER_RAND_BERNOULLI }
   /* out[i, :] = w[ids[i], :], and its reverse dw[ids[i], :] += dout[i, :] in the order of i */ \
   ROW(void, gather_rows, (er_pool *, const er_view *out, const er_view *w, const int32_t *ids)) \
   ROW(void, scatter_rows, (er_pool *, const er_view *dw, const er_view *dout, const int32_t *ids)) \
-  /* along the last dim: out[..., j] = x[..., index[..., j]], and its reverse, which adds */ \
+  /* along the last dim: out[..., j] = x[..., index[..., j]], and its reverse, which adds or overwrites: the last one stays */ \
   ROW(void, gather, (er_pool *, const er_view *out, const er_view *x, const er_view *index)) \
-  ROW(void, scatter_add, (er_pool *, const er_view *out, const er_view *src, const er_view *index)) \
+  ROW(void, scatter, (er_pool *, const er_view *out, const er_view *src, const er_view *index, bool add)) \
   ROW(void, cumsum, (er_pool *, const er_view *y, const er_view *x, bool reverse)) \
   /* rows of the last dim, stable; as many as the results have; index is i32; either may be NULL */ \
   ROW(void, sort, (er_pool *, const er_view *values, const er_view *index, const er_view *x, bool descending)) \

@@ -27,8 +27,9 @@ int er_tensor_copy(er_tensor *to, er_tensor *from, er_err *err);          /* bro
 int er_tensor_fill(er_tensor *x, double value, er_err *err);
 
 /* ---- reductions: dims as a bit mask (0: all) ---------------------------------------------- */
-typedef enum { ER_SUM, ER_MEAN, ER_SUM_SQUARES } er_reduction;
+typedef enum { ER_SUM, ER_MEAN, ER_SUM_SQUARES, ER_PROD } er_reduction;
 er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool keep, er_err *err);
+er_tensor *er_tensor_any(er_tensor *x, unsigned dims, bool keep, bool all, er_err *err);      /* u8: any, or all, not 0 */
 /* The largest (or smallest) of a dim and where it is; index may be NULL. */
 er_tensor *er_tensor_extreme(er_red op, er_tensor *x, int dim, bool keep, er_tensor **index, er_err *err);
 er_tensor *er_tensor_argextreme(er_red op, er_tensor *x, int dim, bool keep, er_err *err);
@@ -55,7 +56,8 @@ typedef struct {
   bool causal;
   int64_t window;                /* keys a query sees at most, itself included; 0: all */
   double scale, softcap;         /* scale 0: 1/sqrt(D) */
-  er_tensor *mask, *slopes;      /* added to the scores; (B,H,T,S) by broadcast; (H).  Neither gets a gradient */
+  double dropout;                /* share of the probabilities that become 0, the others growing */
+  er_tensor *mask, *slopes;      /* added to the scores: (B,H,T,S) by broadcast, or truths (u8); (H) times key - query */
 } er_sdpa;
 er_tensor *er_tensor_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *opt, er_err *err);
 
@@ -96,6 +98,8 @@ er_tensor *er_tensor_index_select(er_tensor *x, int dim, er_tensor *ids, er_err 
 er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor *source, er_err *err);
 er_tensor *er_tensor_gather(er_tensor *x, int dim, er_tensor *index, er_err *err);
 er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err);
+/* x with elements of the source in the places of the index; of several for one place the last stays. */
+er_tensor *er_tensor_scatter(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err);
 /* The first k of each row, all if k is negative. */
 er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err);
 er_tensor *er_tensor_nonzero(er_tensor *x, er_err *err);                  /* (n, dims) of places, from 0 */
@@ -107,6 +111,8 @@ er_tensor *er_tensor_randperm(er_tensors *ts, int64_t n, er_err *err);
 /* ---- random ---------------------------------------------------------------------------------------------- */
 er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_rand kind, double a, double b,
                             er_err *err);
+/* Normal numbers of [a, b], the others being left out. */
+int er_tensor_trunc_normal(er_tensor *x, double mean, double std, double a, double b, er_err *err);
 int er_tensor_random_fill(er_tensor *x, er_rand kind, double a, double b, er_err *err);
 er_tensor *er_tensor_dropout(er_tensor *x, double p, er_err *err);
 

@@ -11,47 +11,81 @@
 
 typedef struct { er_attention a; er_view mask; } sdpa_ctx;
 
-static er_attention with_views(const sdpa_ctx *c, er_tensor *q, er_tensor *k, er_tensor *v, er_tensor *o,
-                               er_tensor *lse) {
+enum { Q, KEY, VALUE, MASK, SLOPES, INPUTS, OUT = INPUTS, LSE };      /* the inputs, and the places of what is saved */
+
+static er_attention with_views(const sdpa_ctx *c, er_tensor *const *x, er_tensor *o, er_tensor *lse) {
   er_attention a = c->a;
-  a.q = q->v;
-  a.k = k->v;
-  a.v = v->v;
+  a.q = x[Q]->v;
+  a.k = x[KEY]->v;
+  a.v = x[VALUE]->v;
   a.o = o->v;
   a.lse = lse->v.data;
-  a.mask = a.mask != NULL ? &c->mask : NULL;
+  a.mask = x[MASK] != NULL ? &c->mask : NULL;
+  a.slopes = x[SLOPES] != NULL ? x[SLOPES]->v.data : NULL;
   return a;
 }
 
-/* saved: q, k, v, o, lse, mask and slopes in one (they are only kept alive) */
+/* t as packed reals, on the tape. */
+static er_tensor *as_reals(er_tensor *t, er_err *err) {
+  er_tensor *y = er_tensor_to(t, er_tensor_home(t)->backend->real, err), *packed;
+  if (y == NULL) return NULL;
+  packed = er_tensor_contiguous_of(y, err);
+  er_tensor_unref(y);
+  return packed;
+}
+
+/* The gradient of the mask, in its own shape: (1, ..., 1, its sizes), summed over what was broadcast. */
+static er_tensor *mask_grad(er_node *n, const er_attention *a, const er_view *shape, bool by_distance, er_err *err) {
+  int64_t size[4] = {1, 1, 1, 1};
+  er_tensor *wide, *g;
+  if (by_distance) size[1] = shape->size[0];
+  else memcpy(size + 4 - shape->nd, shape->size, (size_t)shape->nd * sizeof *size);
+  if ((wide = er_make(n->home, n->home->backend->real, 4, size, err)) == NULL) return NULL;
+  n->home->backend->attention_bias_grad(n->home->pool, a, &wide->v, by_distance);
+  g = er_tensor_view(wide, shape->nd, shape->size, err);
+  er_tensor_unref(wide);
+  return g;
+}
+
 static int sdpa_backward(er_node *n, er_tensor *dy, er_err *err) {
   const sdpa_ctx *c = n->ctx;
-  er_tensor *in[3], *g[3] = {NULL, NULL, NULL};
+  er_tensor *in[INPUTS], *g[3] = {NULL, NULL, NULL};
   er_attention a;
   int rc = 0;
-  for (int i = 0; i < 3; i++) in[i] = er_tape_saved(n, i);
-  a = with_views(c, in[0], in[1], in[2], er_tape_saved(n, 3), er_tape_saved(n, 4));
+  for (int i = 0; i < INPUTS; i++) in[i] = er_tape_saved(n, i);
+  a = with_views(c, in, er_tape_saved(n, OUT), er_tape_saved(n, LSE));
+  a.dout = dy->v;
   for (int i = 0; i < 3 && rc == 0; i++)
     if (er_tape_needs(n, i) && (g[i] = er_like(in[i], err)) == NULL) rc = -1;
-  a.dout = dy->v;
-  if (g[0] != NULL) a.dq = g[0]->v;
-  if (g[1] != NULL) a.dk = g[1]->v;
-  if (g[2] != NULL) a.dv = g[2]->v;
-  if (rc == 0) n->home->backend->attention_grad(n->home->pool, &a);
+  if (g[Q] != NULL) a.dq = g[Q]->v;
+  if (g[KEY] != NULL) a.dk = g[KEY]->v;
+  if (g[VALUE] != NULL) a.dv = g[VALUE]->v;
+  if (rc == 0 && (g[Q] != NULL || g[KEY] != NULL || g[VALUE] != NULL))
+    n->home->backend->attention_grad(n->home->pool, &a);
   for (int i = 0; i < 3; i++) {
     if (g[i] == NULL) continue;
     if (rc == 0) rc = er_tape_give(n, i, g[i], err);
     else er_tensor_unref(g[i]);
   }
+  for (int i = MASK; i <= SLOPES && rc == 0; i++)
+    if (er_tape_needs(n, i)) rc = er_tape_give(n, i, mask_grad(n, &a, &in[i]->v, i == SLOPES, err), err);
   return rc;
 }
 
-typedef struct { er_tensor *mask, *slopes; } kept;
-
-static void sdpa_free(er_node *n) {
-  kept *k = (kept *)((sdpa_ctx *)n->ctx + 1);
-  er_tensor_unref(k->mask);
-  er_tensor_unref(k->slopes);
+static int check_options(er_tensor *const *xs, const er_sdpa *opt, er_err *err) {
+  static const char name[] = "scaled_dot_product_attention";
+  if (opt->window > 0 && !opt->causal) return er_tensor_refuse(err, "range", name, 3, xs, "a window needs is_causal");
+  if (opt->window < 0 || !(opt->softcap >= 0) || opt->scale != opt->scale)
+    return er_tensor_refuse(err, "range", name, 3, xs, "window and softcap are not negative, and scale is a number");
+  if (!(opt->dropout >= 0 && opt->dropout < 1))
+    return er_tensor_refuse(err, "range", name, 3, xs, "the share that is dropped is from 0 up to 1, not %g",
+                            opt->dropout);
+  if (opt->slopes == NULL) return 0;
+  if (er_want_float("slopes", opt->slopes, err) < 0) return -1;
+  if (opt->slopes->v.nd != 1 || opt->slopes->v.size[0] != xs[Q]->v.size[1])
+    return er_tensor_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads",
+                            (long long)xs[Q]->v.size[1]);
+  return 0;
 }
 
 static int check_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *opt, er_err *err) {
@@ -70,13 +104,7 @@ static int check_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *o
     return er_tensor_refuse(err, "shape", name, 3, xs, "keys and values have the same number of tokens");
   if (q->v.size[3] != k->v.size[3])
     return er_tensor_refuse(err, "shape", name, 3, xs, "queries and keys have the same size");
-  if (opt->window > 0 && !opt->causal) return er_tensor_refuse(err, "range", name, 3, xs, "a window needs is_causal");
-  if (opt->window < 0 || opt->softcap < 0)
-    return er_tensor_refuse(err, "range", name, 3, xs, "window and softcap are not negative");
-  if (opt->slopes != NULL && (opt->slopes->v.nd != 1 || opt->slopes->v.size[0] != q->v.size[1]))
-    return er_tensor_refuse(err, "shape", name, 1, &opt->slopes, "there is one slope for each of %lld heads",
-                            (long long)q->v.size[1]);
-  return 0;
+  return check_options(xs, opt, err);
 }
 
 /* (B,H,T,D) over memory (B,T,H,D): the heads of a token stand together, as the next linear layer wants them. */
@@ -88,55 +116,65 @@ static er_tensor *output(er_tensor *q, er_tensor *v, er_err *err) {
   return y;
 }
 
-static er_tensor *wide_mask(er_tensor *mask, er_tensor *q, er_tensor *k, er_err *err) {
-  int64_t size[4] = {q->v.size[0], q->v.size[1], q->v.size[2], k->v.size[2]};
-  er_tensor *wide, *y;
-  if (er_want_float("attn_mask", mask, err) < 0 || (wide = er_tensor_expand(mask, 4, size, err)) == NULL) return NULL;
-  y = er_alias(wide);
-  er_tensor_unref(wide);
+/* What is added to the scores: the mask itself, or of truths the logarithm, 0 or -inf. */
+static er_tensor *added(er_tensor *mask, er_err *err) {
+  er_tensors *ts = er_tensor_home(mask);
+  double not_zero[4] = {0, ER_EW_NE - ER_EW_EQ, 0, 0};
+  er_tensor *y;
+  if (mask->v.dtype != ER_U8) return er_want_float("attn_mask", mask, err) < 0 ? NULL : er_tensor_ref(mask);
+  if ((y = er_like_as(mask, ts->backend->real, err)) == NULL) return NULL;
+  er_run(ER_EW_CMP_S, y, 1, &mask, not_zero);
+  er_run(ER_EW_LOG, y, 1, &y, NULL);
   return y;
 }
 
-static er_tensor *attend(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *opt, kept *aside, er_err *err) {
-  static const er_grad_class class = {"scaled_dot_product_attention", sdpa_backward, sdpa_free};
-  er_tensors *ts = er_tensor_home(q);
-  er_tensor *xs[3] = {q, k, v}, *y = output(q, v, err),
-            *lse = y != NULL ? er_make(ts, ts->backend->real, 3, q->v.size, err) : NULL;
-  sdpa_ctx c = {.a = {.scale = opt->scale != 0 ? opt->scale : 1 / sqrt((double)q->v.size[3]), .softcap = opt->softcap,
-                      .causal = opt->causal, .window = opt->window}};
+/* The view of the mask as (B,H,T,S). */
+static int widen(er_tensor *const *x, er_view *to, er_err *err) {
+  int64_t size[4] = {x[Q]->v.size[0], x[Q]->v.size[1], x[Q]->v.size[2], x[KEY]->v.size[2]};
+  er_tensor *bare, *wide;
+  if (x[MASK] == NULL) return 0;
+  bare = er_alias(x[MASK]);
+  wide = er_tensor_expand(bare, 4, size, err);
+  if (wide != NULL) *to = wide->v;
+  er_tensor_unref(bare);
+  er_tensor_unref(wide);
+  return wide != NULL ? 0 : -1;
+}
+
+static er_tensor *attend(er_tensor *const *x, sdpa_ctx *c, er_err *err) {
+  static const er_grad_class class = {"scaled_dot_product_attention", sdpa_backward, NULL};
+  er_tensors *ts = er_tensor_home(x[Q]);
+  er_tensor *y = output(x[Q], x[VALUE], err),
+            *lse = y != NULL ? er_make(ts, ts->backend->real, 3, x[Q]->v.size, err) : NULL;
   er_node *n;
   if (lse == NULL) {
     er_tensor_unref(y);
     return NULL;
   }
-  if (aside->mask != NULL) {
-    c.mask = aside->mask->v;
-    c.a.mask = &c.mask;
-  }
-  if (aside->slopes != NULL) c.a.slopes = aside->slopes->v.data;
-  er_attention a = with_views(&c, q, k, v, y, lse);
+  if (c->a.dropout > 0) c->a.key = er_tensors_draw(ts);
+  er_attention a = with_views(c, x, y, lse);
   ts->backend->attention(ts->pool, &a);
-  if ((n = er_tape_record(y, &class, sizeof c + sizeof *aside, 3, xs)) != NULL) {
-    *(sdpa_ctx *)n->ctx = c;
-    *(kept *)((sdpa_ctx *)n->ctx + 1) = *aside;
-    *aside = (kept){NULL, NULL};
-    for (int i = 0; i < 3; i++) er_tape_save(n, i, xs[i]);
-    er_tape_save(n, 3, y);
-    er_tape_save(n, 4, lse);
+  if ((n = er_tape_record(y, &class, sizeof *c, INPUTS, x)) != NULL) {
+    *(sdpa_ctx *)n->ctx = *c;
+    for (int i = 0; i < INPUTS; i++) er_tape_save(n, i, x[i]);
+    er_tape_save(n, OUT, y);
+    er_tape_save(n, LSE, lse);
   }
   er_tensor_unref(lse);
   return y;
 }
 
 er_tensor *er_tensor_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *opt, er_err *err) {
-  kept aside = {NULL, NULL};
-  er_tensor *y = NULL;
+  sdpa_ctx c = {.a = {.scale = opt->scale, .softcap = opt->softcap, .causal = opt->causal, .window = opt->window,
+                      .dropout = opt->dropout}};
+  er_tensor *x[INPUTS] = {q, k, v, NULL, NULL}, *y = NULL;
   if (check_sdpa(q, k, v, opt, err) < 0) return NULL;
-  if (opt->mask != NULL && (aside.mask = wide_mask(opt->mask, q, k, err)) == NULL) return NULL;
-  if (opt->slopes == NULL || (aside.slopes = er_cast(opt->slopes, ER_F32, err)) != NULL)
-    y = attend(q, k, v, opt, &aside, err);
-  er_tensor_unref(aside.mask);
-  er_tensor_unref(aside.slopes);
+  if (c.a.scale == 0) c.a.scale = 1 / sqrt((double)q->v.size[3]);
+  if ((opt->mask == NULL || (x[MASK] = added(opt->mask, err)) != NULL) &&
+      (opt->slopes == NULL || (x[SLOPES] = as_reals(opt->slopes, err)) != NULL) && widen(x, &c.mask, err) == 0)
+    y = attend(x, &c, err);
+  er_tensor_unref(x[MASK]);
+  er_tensor_unref(x[SLOPES]);
   return y;
 }
 

@@ -101,6 +101,7 @@ static const struct { const char *name; er_ew grad; needs by;
     [ER_EW_ROUND] = {.name = "round"},
     [ER_EW_NOT] = {.name = "logical_not"},
     [ER_EW_CMP_S] = {.name = "comparison"},
+    [ER_EW_PROBIT] = {.name = "probit"},
     [ER_EW_ADD] = {.name = "add"},
     [ER_EW_SUB] = {.name = "sub"},
     [ER_EW_MUL] = {.name = "mul"},

@@ -420,7 +420,7 @@ static int gather_backward(er_node *n, er_tensor *dy, er_err *err) {
   er_tensor *g = er_tape_slot_zeroed(n, 0, err), *index = er_tape_saved(n, 0);
   if (g == NULL) return -1;
   er_view vg = with_last(&g->v, c->dim), vd = with_last(&dy->v, c->dim), vi = with_last(&index->v, c->dim);
-  n->home->backend->scatter_add(n->home->pool, &vg, &vd, &vi);
+  n->home->backend->scatter(n->home->pool, &vg, &vd, &vi, true);
   return er_tape_give(n, 0, g, err);
 }
 
@@ -449,30 +449,100 @@ static int scatter_add_backward(er_node *n, er_tensor *dy, er_err *err) {
   return er_tape_needs(n, 1) ? er_tape_give(n, 1, er_tensor_gather(dy, c->dim, er_tape_saved(n, 0), err), err) : 0;
 }
 
-er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err) {
-  static const er_grad_class class = {"scatter_add", scatter_add_backward, NULL};
-  er_tensors *ts = er_tensor_home(x);
-  er_tensor *xs[2] = {x, source}, *y = NULL, *at;
+static void scatter_into(er_tensor *y, int dim, er_tensor *index, er_tensor *source, bool add) {
+  er_tensors *ts = er_tensor_home(y);
+  er_view vy = with_last(&y->v, dim), vs = with_last(&source->v, dim), vi = with_last(&index->v, dim);
+  ts->backend->scatter(ts->pool, &vy, &vs, &vi, add);
+}
+
+/* dy without the places that were overwritten. */
+static er_tensor *uncovered(er_tensor *dy, int dim, er_tensor *index, er_err *err) {
+  er_tensor *g = er_like(dy, err), *zero = g != NULL ? er_zeros(er_tensor_home(dy), dy->v.dtype, 0, NULL, err) : NULL;
+  er_tensor *zeros = zero != NULL ? er_tensor_expand(zero, index->v.nd, index->v.size, err) : NULL;
+  if (zeros != NULL) {
+    er_run(ER_EW_COPY, g, 1, &dy, NULL);
+    scatter_into(g, dim, index, zeros, false);
+  } else {
+    er_tensor_unref(g);
+    g = NULL;
+  }
+  er_tensor_unref(zero);
+  er_tensor_unref(zeros);
+  return g;
+}
+
+/* Each element's number along dim: (n) over the dims behind it, expanded to the index's shape. */
+static er_tensor *numbers_along(er_tensor *index, int dim, er_err *err) {
+  int64_t size[ER_DIMS];
+  er_tensor *line = er_tensor_arange(er_tensor_home(index), ER_I32, 0, (double)index->v.size[dim], 1, err), *y = NULL, *t;
+  for (int i = 0; i < index->v.nd; i++) size[i] = i == dim ? index->v.size[dim] : 1;
+  t = line != NULL ? er_tensor_view(line, index->v.nd, size, err) : NULL;
+  if (t != NULL) y = er_tensor_expand(t, index->v.nd, index->v.size, err);
+  er_tensor_unref(line);
+  er_tensor_unref(t);
+  return y;
+}
+
+/* 1 where an element of the source is the last for its place, and so the one that stays. */
+static er_tensor *stays(const er_view *x, int dim, er_tensor *index, er_err *err) {
+  er_tensor *number = numbers_along(index, dim, err), *who = NULL, *last = NULL, *y = NULL;
+  if (number != NULL) who = er_make(er_tensor_home(index), ER_I32, x->nd, x->size, err);
+  if (who != NULL) {
+    scatter_into(who, dim, index, number, false);
+    last = er_tensor_gather(who, dim, index, err);
+  }
+  if (last != NULL) y = er_tensor_binary(ER_EW_EQ, last, number, 0, err);
+  er_tensor_unref(number);
+  er_tensor_unref(who);
+  er_tensor_unref(last);
+  return y;
+}
+
+static er_tensor *of_those_that_stay(er_tensor *dy, int dim, er_tensor *index, er_err *err) {
+  er_tensor *mine = er_tensor_gather(dy, dim, index, err), *keep = mine != NULL ? stays(&dy->v, dim, index, err) : NULL;
+  if (keep != NULL) er_run(ER_EW_MUL, mine, 2, (er_tensor *[]){mine, keep}, NULL);
+  er_tensor_unref(keep);
+  if (keep != NULL) return mine;
+  er_tensor_unref(mine);
+  return NULL;
+}
+
+static int scatter_backward(er_node *n, er_tensor *dy, er_err *err) {
+  int dim = ((move_ctx *)n->ctx)->dim;
+  er_tensor *index = er_tape_saved(n, 0);
+  if (er_tape_needs(n, 0) && er_tape_give(n, 0, uncovered(dy, dim, index, err), err) < 0) return -1;
+  return er_tape_needs(n, 1) ? er_tape_give(n, 1, of_those_that_stay(dy, dim, index, err), err) : 0;
+}
+
+static er_tensor *scatter(er_tensor *x, int dim, er_tensor *index, er_tensor *source, bool add, er_err *err) {
+  static const er_grad_class classes[] = {{"scatter", scatter_backward, NULL}, {"scatter_add", scatter_add_backward, NULL}};
+  const char *name = classes[add].name;
+  er_tensor *xs[2] = {x, source}, *pair[2] = {index, source}, *y = NULL, *at;
   er_node *n;
-  if ((dim = er_dim_of("scatter_add", x, dim, x->v.nd, err)) < 0 || check_index("scatter_add", x, dim, index, err) < 0)
-    return NULL;
+  if ((dim = er_dim_of(name, x, dim, x->v.nd, err)) < 0 || check_index(name, x, dim, index, err) < 0) return NULL;
   if (!er_same_shape(&index->v, &source->v)) {
-    er_tensor *pair[2] = {index, source};
-    er_tensor_refuse(err, "shape", "scatter_add", 2, pair, "there is one index for each element of the source");
+    er_tensor_refuse(err, "shape", name, 2, pair, "there is one index for each element of the source");
     return NULL;
   }
-  if ((at = er_ids("scatter_add", index, x->v.size[dim], false, err)) == NULL) return NULL;
+  if ((at = er_ids(name, index, x->v.size[dim], false, err)) == NULL) return NULL;
   if ((y = er_like(x, err)) != NULL) {
-    er_view vy = with_last(&y->v, dim), vs = with_last(&source->v, dim), vi = with_last(&at->v, dim);
     er_run(ER_EW_COPY, y, 1, &x, NULL);
-    ts->backend->scatter_add(ts->pool, &vy, &vs, &vi);
-    if ((n = er_tape_record(y, &class, sizeof(move_ctx), 2, xs)) != NULL) {
+    scatter_into(y, dim, at, source, add);
+    if ((n = er_tape_record(y, &classes[add], sizeof(move_ctx), 2, xs)) != NULL) {
       ((move_ctx *)n->ctx)->dim = dim;
       er_tape_save(n, 0, at);
     }
   }
   er_tensor_unref(at);
   return y;
+}
+
+er_tensor *er_tensor_scatter_add(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err) {
+  return scatter(x, dim, index, source, true, err);
+}
+
+er_tensor *er_tensor_scatter(er_tensor *x, int dim, er_tensor *index, er_tensor *source, er_err *err) {
+  return scatter(x, dim, index, source, false, err);
 }
 
 er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err) {

@@ -1,5 +1,7 @@
 /* ops_random.c - random tensors, dropout, draws from given probabilities. */
 
+#include <math.h>
+
 #include "tensor/ops.h"
 #include "tensor/room.h"
 
@@ -20,6 +22,26 @@ int er_tensor_random_fill(er_tensor *x, er_rand kind, double a, double b, er_err
   if (er_writable("random fill", x, err) < 0) return -1;
   if ((t = er_tensor_random(ts, x->v.dtype, x->v.nd, x->v.size, kind, a, b, err)) == NULL) return -1;
   er_run(ER_EW_COPY, x, 1, &t, NULL);
+  er_bump(x);
+  er_tensor_unref(t);
+  return 0;
+}
+
+/* One uniform number each, between the shares of normal numbers below a and below b, turned into the normal one. */
+int er_tensor_trunc_normal(er_tensor *x, double mean, double std, double a, double b, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  double lo = 0.5 * erfc((mean - a) / std * M_SQRT1_2), hi = 0.5 * erfc((mean - b) / std * M_SQRT1_2), p[4] = {std, mean};
+  er_tensor *t;
+  if (er_writable("trunc_normal", x, err) < 0 || er_want_float("trunc_normal", x, err) < 0) return -1;
+  if (!(std > 0 && a < b && hi - lo > 1e-6))
+    return er_tensor_refuse(err, "range", "trunc_normal", 1, &x,
+                            "next to no normal number of mean %g and deviation %g is from %g to %g", mean, std, a, b);
+  lo += (hi - lo) * 0x1.0p-25;                              /* never 0, whose place is infinitely far away */
+  t = er_tensor_random(ts, ts->backend->real, x->v.nd, x->v.size, ER_RAND_UNIFORM, lo, hi, err);
+  if (t == NULL) return -1;
+  er_run(ER_EW_PROBIT, t, 1, &t, NULL);
+  er_run(ER_EW_AFFINE, t, 1, &t, p);
+  er_run(ER_EW_CLAMP, x, 1, &t, (double[4]){a, b});
   er_bump(x);
   er_tensor_unref(t);
   return 0;

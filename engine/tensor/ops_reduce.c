@@ -63,12 +63,50 @@ static int reduce_backward(er_node *n, er_tensor *dy, er_err *err) {
   return er_tape_give(n, 0, g, err);
 }
 
+/* dx = dy times the product of the others: the product of what is not 0 over x (1 where x is 0), unless another is 0. */
+static er_tensor *others(er_node *n, const reduction *u, er_tensor *x, er_tensor *dy, er_err *err) {
+  static const double is_zero[4] = {0, ER_EW_EQ - ER_EW_EQ, 0, 0};
+  const er_backend *k = n->home->backend;
+  int64_t kept[ER_DIMS];
+  for (int i = 0; i < x->v.nd; i++) kept[i] = u->dims >> i & 1 ? 1 : x->v.size[i];
+  er_tensor *zero = er_like_as(x, k->real, err), *safe = er_like_as(x, k->real, err),
+            *product = er_make(n->home, k->real, x->v.nd, kept, err), *zeros = er_make(n->home, k->real, x->v.nd, kept, err);
+  bool ok = zero != NULL && safe != NULL && product != NULL && zeros != NULL;
+  if (ok) {
+    er_run(ER_EW_CMP_S, zero, 1, &x, is_zero);
+    er_run(ER_EW_ADD, safe, 2, (er_tensor *[]){x, zero}, NULL);
+    k->reduce(n->home->pool, ER_RED_PROD, &product->v, &safe->v, 1, false);
+    k->reduce(n->home->pool, ER_RED_SUM, &zeros->v, &zero->v, 1, false);
+    er_run(ER_EW_EQ, zero, 2, (er_tensor *[]){zeros, zero}, NULL);         /* none of the others is 0 */
+    er_run(ER_EW_DIV, safe, 2, (er_tensor *[]){product, safe}, NULL);
+    er_run(ER_EW_MUL, safe, 2, (er_tensor *[]){safe, zero}, NULL);
+    er_run(ER_EW_MUL, safe, 2, (er_tensor *[]){safe, dy}, NULL);
+  }
+  er_tensor_unref(zero);
+  er_tensor_unref(product);
+  er_tensor_unref(zeros);
+  if (ok) return safe;
+  er_tensor_unref(safe);
+  return NULL;
+}
+
+static int prod_backward(er_node *n, er_tensor *dy, er_err *err) {
+  er_tensor *wide = spread(n->ctx, dy, err), *g;
+  if (wide == NULL) return -1;
+  g = others(n, n->ctx, er_tape_saved(n, 0), wide, err);
+  er_tensor_unref(wide);
+  return er_tape_give(n, 0, g, err);
+}
+
 er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool keep, er_err *err) {
-  static const er_grad_class classes[] = {
-    {"sum", reduce_backward, NULL}, {"mean", reduce_backward, NULL}, {"sum of squares", reduce_backward, NULL}};
+  static const er_grad_class classes[] = {{"sum", reduce_backward, NULL},
+                                          {"mean", reduce_backward, NULL},
+                                          {"sum of squares", reduce_backward, NULL},
+                                          {"prod", prod_backward, NULL}};
+  static const er_red kernels[] = {ER_RED_SUM, ER_RED_SUM, ER_RED_SUMSQ, ER_RED_PROD};
   er_tensors *ts = er_tensor_home(x);
   reduction u = {.r = r, .dims = dims != 0 ? dims : (1u << x->v.nd) - 1, .keep = keep, .scale = 1, .in = x->v};
-  er_dtype d = er_dtype_is_float(x->v.dtype) ? x->v.dtype : r == ER_SUM ? ER_I32 : ER_F32;
+  er_dtype d = er_dtype_is_float(x->v.dtype) ? x->v.dtype : r == ER_SUM || r == ER_PROD ? ER_I32 : ER_F32;
   int64_t size[ER_DIMS], count = 1;
   er_node *n;
   er_tensor *y;
@@ -82,11 +120,28 @@ er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool ke
   }
   if (r == ER_MEAN) u.scale = 1.0 / (double)count;
   if ((y = er_make(ts, d, x->v.nd, size, err)) == NULL) return NULL;
-  ts->backend->reduce(ts->pool, r == ER_SUM_SQUARES ? ER_RED_SUMSQ : ER_RED_SUM, &y->v, &x->v, u.scale, false);
+  ts->backend->reduce(ts->pool, kernels[r], &y->v, &x->v, u.scale, false);
   if (!keep && (y = drop_dims(y, u.dims, err)) == NULL) return NULL;
   if ((n = er_tape_record(y, &classes[r], sizeof u, 1, &x)) == NULL) return y;
   *(reduction *)n->ctx = u;
-  if (r == ER_SUM_SQUARES) er_tape_save(n, 0, x);
+  if (r == ER_SUM_SQUARES || r == ER_PROD) er_tape_save(n, 0, x);
+  return y;
+}
+
+/* Is any of them not 0?  Are all: is none of them 0? */
+er_tensor *er_tensor_any(er_tensor *x, unsigned dims, bool keep, bool all, er_err *err) {
+  er_tensors *ts = er_tensor_home(x);
+  er_tensor *from = all ? er_tensor_unary(ER_EW_NOT, x, 0, 0, err) : er_tensor_ref(x), *y = NULL;
+  int64_t size[ER_DIMS];
+  if (dims == 0) dims = (1u << x->v.nd) - 1;
+  for (int i = 0; i < x->v.nd; i++) size[i] = dims >> i & 1 ? 1 : x->v.size[i];
+  if (from != NULL) y = er_make(ts, ER_U8, x->v.nd, size, err);
+  if (y != NULL) {
+    ts->backend->reduce(ts->pool, ER_RED_ANY, &y->v, &from->v, 1, false);
+    if (all) er_run(ER_EW_NOT, y, 1, &y, NULL);
+    if (!keep) y = drop_dims(y, dims, err);
+  }
+  er_tensor_unref(from);
   return y;
 }
 

@@ -34,8 +34,10 @@ struct er_tensors {
   const er_backend *backend;
   er_pool *pool;
   bool grad, zeroed;
+  int64_t most;                  /* bytes in tensors; 0: as many as there are */
   er_key random;
   uint64_t next_node, next_walk;
+  int64_t refuse_at;             /* for tests: this many storages from now one is refused; 0: none */
   er_storage *cache[ER_CLASSES];
   er_tensors_memory memory;
   er_angles angles[ER_ANGLES];
@@ -98,7 +100,7 @@ typedef struct {
   void (*free)(er_node *n);      /* what the context owns, or NULL */
 } er_grad_class;
 
-enum { ER_SAVED = 6 };
+enum { ER_SAVED = 7 };
 
 typedef struct { er_node *node; er_tensor *leaf; } er_edge;    /* both NULL: wants no gradient */
 

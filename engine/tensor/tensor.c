@@ -17,6 +17,7 @@ er_tensors *er_tensors_open(const er_tensors_options *opt) {
   ts->pool = er_pool_open(opt->threads);
   ts->grad = true;
   ts->zeroed = opt->zeroed;
+  ts->most = opt->most;
   ts->random.seed = (uint64_t)opt->seed;
   return ts;
 }
@@ -238,6 +239,25 @@ er_tensor *er_tensor_arange(er_tensors *ts, er_dtype d, double from, double to, 
   count = n > 0 ? (int64_t)n : 0;
   if ((t = er_make(ts, d, 1, &count, err)) == NULL) return NULL;
   for (int64_t i = 0; i < count; i++) er_tensor_set(t, &i, from + (double)i * step);
+  return t;
+}
+
+/* n numbers from `from` to `to`, both included. */
+er_tensor *er_tensor_linspace(er_tensors *ts, er_dtype d, double from, double to, int64_t n, er_err *err) {
+  er_tensor *t = er_make(ts, d, 1, &n, err);
+  double step = n > 1 ? (to - from) / (double)(n - 1) : 0;
+  for (int64_t i = 0; t != NULL && i < n; i++)
+    er_tensor_set(t, &i, 2 * i < n ? from + (double)i * step : to - (double)(n - 1 - i) * step);
+  return t;
+}
+
+er_tensor *er_tensor_eye(er_tensors *ts, er_dtype d, int64_t rows, int64_t columns, er_err *err) {
+  int64_t size[2] = {rows, columns};
+  er_tensor *t = er_zeros(ts, d, 2, size, err);
+  if (t == NULL) return NULL;
+  er_view diagonal = {.data = t->v.data, .dtype = d, .nd = 1, .size = {rows < columns ? rows : columns},
+                      .stride = {columns + 1}};
+  ts->backend->fill(ts->pool, &diagonal, 1);
   return t;
 }
 

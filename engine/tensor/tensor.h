@@ -37,6 +37,7 @@ typedef struct {
   int threads;                   /* 0: what the machine and OMP_NUM_THREADS allow */
   int64_t seed;
   bool zeroed;                   /* new storage is zeroed: for code that must see nothing of others */
+  int64_t most;                  /* bytes in tensors; 0: as many as there are */
   const er_backend *backend;     /* NULL: the CPU's */
 } er_tensors_options;
 
@@ -53,6 +54,8 @@ typedef struct {
 er_tensors_memory er_tensors_memory_of(const er_tensors *ts);
 void er_tensors_trim(er_tensors *ts);                     /* gives cached memory back */
 void er_tensors_set_zeroed(er_tensors *ts, bool zeroed);
+/* For tests: the n-th storage from now is refused as if memory were out; 0: none.  Returns what was left of n. */
+int64_t er_tensors_refuse_at(er_tensors *ts, int64_t n);
 
 er_key er_tensors_random(const er_tensors *ts);           /* the generator's whole state */
 void er_tensors_set_random(er_tensors *ts, er_key key);
@@ -82,6 +85,8 @@ void er_tensor_describe(er_buf *out, const er_tensor *t); /* "(2, 3) f32" */
 er_tensor *er_tensor_empty(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err);
 er_tensor *er_tensor_full(er_tensors *ts, er_dtype d, int nd, const int64_t *size, double value, er_err *err);
 er_tensor *er_tensor_arange(er_tensors *ts, er_dtype d, double from, double to, double step, er_err *err);
+er_tensor *er_tensor_linspace(er_tensors *ts, er_dtype d, double from, double to, int64_t n, er_err *err);
+er_tensor *er_tensor_eye(er_tensors *ts, er_dtype d, int64_t rows, int64_t columns, er_err *err);
 er_tensor *er_tensor_from(er_tensors *ts, er_dtype d, int nd, const int64_t *size, const void *bytes, er_err *err);
 
 /* One element; index has nd numbers counting from 0, inside the shape. */

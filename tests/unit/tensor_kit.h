@@ -19,7 +19,7 @@
 
 extern const er_backend er_kernel_f64_table;
 
-enum { KIT_INPUTS = 4 };
+enum { KIT_INPUTS = 5 };
 
 static inline er_tensors *kit_engine(int threads, bool f64) {
   return er_tensors_open(
@@ -87,8 +87,7 @@ typedef struct {
   int n;                                     /* inputs */
   struct { int nd; int64_t size[4]; } in[KIT_INPUTS];
   double lo, hi;                             /* of the inputs; 0, 0: -2 to 2 */
-  double bar;                                /* f32 against f64; 0: 1e-6 */
-  double fd_bar;                             /* f64 against differences; 0: 1e-6 */
+  double k;                                  /* how many numbers a result adds up, where they are more than 1,000 */
   bool picks;                                /* chooses elements: bf16 has ties where f32 has none */
 } kit_case;
 
@@ -98,6 +97,13 @@ static inline void kit_free(kit_result *r) {
   free(r->y);
   for (int i = 0; i < r->n; i++) free(r->g[i]);
 }
+
+/* One line of a table: name, function, number of inputs, their shapes; where they lie; that it picks elements. */
+#define CASE(name_, fn_, n_, ...) {.name = name_, .fn = fn_, .n = n_, .in = {__VA_ARGS__}}
+#define WITHIN(lo_, hi_, name_, fn_, n_, ...) {.name = name_, .fn = fn_, .n = n_, .in = {__VA_ARGS__}, .lo = lo_, .hi = hi_}
+#define ADDING(k_, lo_, hi_, name_, fn_, n_, ...) \
+  {.name = name_, .fn = fn_, .n = n_, .in = {__VA_ARGS__}, .lo = lo_, .hi = hi_, .k = k_}
+#define PICKS(name_, fn_, n_, ...) {.name = name_, .fn = fn_, .n = n_, .in = {__VA_ARGS__}, .picks = true}
 
 /* y = fn(inputs), loss = sum(y * w) for fixed w, and all gradients. */
 static inline kit_result kit_run(er_tensors *ts, er_dtype d, const kit_case *c, double *const *inputs, bool grads) {
@@ -171,7 +177,7 @@ static inline void kit_differences(er_tensors *ts, const kit_case *c, double *co
       kit_free(&a);
       kit_free(&b);
       got = (up - down) / (2 * h);
-      if (!(fabs(got - r->g[i][k]) <= (c->fd_bar > 0 ? c->fd_bar : 1e-6) * most))
+      if (!(fabs(got - r->g[i][k]) <= 1e-6 * most))
         fail_msg("%s: gradient of input %d at %lld is %.12g, by differences %.12g", c->name, i, (long long)k,
                  r->g[i][k], got);
     }
@@ -196,16 +202,16 @@ static inline void kit_same(const kit_case *c, const kit_result *a, const kit_re
 
 /* The whole check: f64 against differences, f32 against f64, bf16 roughly, one thread against three bit for bit. */
 static inline void kit_check(const kit_case *c) {
-  double *in[KIT_INPUTS] = {NULL}, bar = c->bar > 0 ? c->bar : 1e-6;
+  double *in[KIT_INPUTS] = {NULL}, longer = sqrt(c->k > 1000 ? c->k / 1000 : 1);
   er_tensors *f64 = kit_engine(1, true), *one = kit_engine(1, false), *three = kit_engine(3, false);
   kit_inputs(c, in);
   kit_result want = kit_run(f64, ER_F64, c, in, true), got = kit_run(one, ER_F32, c, in, true),
              again = kit_run(three, ER_F32, c, in, true);
   kit_differences(f64, c, in, &want);
-  kit_compare("f32", c, &got, &want, bar);
+  kit_compare("f32", c, &got, &want, 1e-6 * longer);
   kit_same(c, &got, &again);
   kit_result half = kit_run(one, ER_BF16, c, in, true);
-  if (!c->picks) kit_compare("bf16", c, &half, &want, 3e-2);
+  if (!c->picks) kit_compare("bf16", c, &half, &want, 3e-2 * longer);
   kit_free(&want);
   kit_free(&got);
   kit_free(&again);
@@ -217,6 +223,60 @@ static inline void kit_check(const kit_case *c) {
       fail_msg("%s: %lld storages are left", c->name, (long long)er_tensors_memory_of(engines[i]).tensors);
     er_tensors_close(engines[i]);
   }
+}
+
+/* ---- without memory ------------------------------------------------------------------------------ */
+
+/* For what a test's function makes besides calling the operator: that memory is always there. */
+static inline er_tensor *kit_ids(er_tensors *ts, int nd, const int64_t *size, int64_t classes) {
+  int64_t left = er_tensors_refuse_at(ts, 0), n = kit_count(nd, size);
+  er_err err;
+  er_tensor *t = kit_must(er_tensor_empty(ts, ER_I32, nd, size, &err), &err);
+  for (int64_t i = 0; i < n; i++) ((int32_t *)er_tensor_view_of(t)->data)[i] = (int32_t)(i * i % classes);
+  er_tensors_refuse_at(ts, left);
+  return t;
+}
+
+/* Forward and backward with the n-th storage refused; true where it came to that. */
+static inline bool kit_refused(er_tensors *ts, const kit_case *c, double *const *inputs, int64_t n) {
+  er_err err = {"", ""};
+  er_tensor *x[KIT_INPUTS], *y, *dy;
+  int rc = 0;
+  bool met;
+  for (int i = 0; i < c->n; i++) {
+    x[i] = kit_tensor(ts, ER_F32, c->in[i].nd, c->in[i].size, inputs[i]);
+    assert_int_equal(er_tensor_set_requires_grad(x[i], true, &err), 0);
+  }
+  er_tensors_refuse_at(ts, n);
+  if ((y = c->fn(ts, x, &err)) != NULL) {
+    int64_t left = er_tensors_refuse_at(ts, 0);
+    dy = kit_must(er_tensor_full(ts, ER_F32, er_tensor_view_of(y)->nd, er_tensor_view_of(y)->size, 1, &err), &err);
+    er_tensors_refuse_at(ts, left);
+    rc = er_tensor_backward(y, dy, &err);
+    er_tensor_unref(dy);
+  }
+  met = er_tensors_refuse_at(ts, 0) == 0;
+  if ((y == NULL || rc < 0) != met || (met && strcmp(err.code, "memory") != 0))
+    fail_msg("%s: refused storage %lld: %s, %s", c->name, (long long)n, err.code, err.msg);
+  er_tensor_unref(y);
+  for (int i = 0; i < c->n; i++) er_tensor_unref(x[i]);
+  return met;
+}
+
+/* Whichever storage is refused, the operator says so and leaves nothing behind. */
+static inline void kit_starve(const kit_case *c) {
+  er_tensors *ts = kit_engine(1, false);
+  double *in[KIT_INPUTS] = {NULL};
+  int64_t n = 1;
+  kit_inputs(c, in);
+  while (kit_refused(ts, c, in, n)) {
+    n++;
+    if (er_tensors_memory_of(ts).tensors > 4)
+      fail_msg("%s: %lld storages are left", c->name, (long long)er_tensors_memory_of(ts).tensors);
+  }
+  if (n == 1) fail_msg("%s: asked for no storage", c->name);
+  for (int i = 0; i < c->n; i++) free(in[i]);
+  er_tensors_close(ts);
 }
 
 #endif

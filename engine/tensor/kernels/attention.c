@@ -5,7 +5,8 @@
 #include "tensor/kernels/kernel.h"
 #include "tensor/kernels/real_math.h"
 
-enum { QB = 64, KB = 128 };
+/* Queries and keys of a block; rows of a strip of it, which the register tiles of all instruction sets divide. */
+enum { QB = 64, KB = 128, STRIP = 24 };
 
 typedef struct { er_pool *pool; const er_attention *a; int64_t heads, groups, t, s, d, dv, blocks; } job;
 
@@ -28,53 +29,124 @@ static void visible(const job *j, int64_t t, int64_t *lo, int64_t *hi) {
   if (j->a->window > 0) *lo = er_max64(0, *hi - j->a->window);
 }
 
-/* Scores of queries q0.. (m) and keys k0.. (n) into s, a row every KB; what is not seen is -inf.  capped, if given,
+/* Of the keys k0.. (n), those that query t sees: lo..hi-1, counted from k0. */
+static void seen(const job *j, int64_t t, int64_t k0, int64_t n, int64_t *lo, int64_t *hi) {
+  visible(j, t, lo, hi);
+  *lo = er_max64(0, er_min64(n, *lo - k0));
+  *hi = er_max64(*lo, er_min64(n, *hi - k0));
+}
+
+/* One row of scores, between lo and hi: soft cap, slopes, mask. */
+static void bend(const job *j, int64_t b, int64_t h, int64_t t, int64_t k0, int64_t lo, int64_t hi, real *row,
+                 real *capped) {
+  const er_attention *a = j->a;
+  real buf[KB], c = (real)a->softcap;
+  if (a->softcap > 0) {
+    ER_SIMD for (int64_t x = lo; x < hi; x++) row[x] = c * r_tanh(row[x] / c);
+    if (capped != NULL) memcpy(capped + lo, row + lo, (size_t)(hi - lo) * sizeof(real));
+  }
+  if (a->slopes != NULL) {
+    real slope = ((const real *)a->slopes)[h], at = (real)(k0 - (t + j->s - j->t));
+    for (int64_t x = lo; x < hi; x++) row[x] += slope * (at + (real)x);
+  }
+  if (a->mask != NULL) {
+    const er_view *v = a->mask;
+    const real *add =
+        K(load)(v->dtype, er_at(spot(v, b, h, t), v->dtype, (k0 + lo) * v->stride[3]), v->stride[3], hi - lo, buf);
+    ER_SIMD for (int64_t x = lo; x < hi; x++) row[x] += add[x - lo];
+  }
+}
+
+/* A product of two blocks that is wanted only where queries see keys. */
+static void seen_product(const job *j, int thread, int64_t q0, int64_t m, int64_t k0, int64_t n, int64_t k, double scale,
+                         er_matrix q, er_matrix kt, real *s) {
+  int64_t stair = j->a->causal ? q0 + j->s - j->t - k0 : n;
+  K(gemm_block)(j->pool, thread, m, n, k, (real)scale, q, kt, false, s, KB, stair);
+}
+
+static er_matrix rows_at(const er_view *v, int64_t b, int64_t h, int64_t row) {
+  return (er_matrix){v->dtype, spot(v, b, h, row), v->stride[2], v->stride[3]};
+}
+
+static er_matrix turned_at(const er_view *v, int64_t b, int64_t h, int64_t row) {
+  return (er_matrix){v->dtype, spot(v, b, h, row), v->stride[3], v->stride[2]};
+}
+
+/* Scores of queries q0.. (m) and keys k0.. (n) into s, a row every KB; what is not seen is not set.  capped, if given,
  * keeps the scores behind the soft cap, which the gradient needs. */
 static void scores(const job *j, int thread, int64_t b, int64_t h, int64_t q0, int64_t m, int64_t k0, int64_t n, real *s,
                    real *capped) {
   const er_attention *a = j->a;
-  K(gemm_block)(j->pool, thread, m, n, j->d, (real)a->scale, a->q.dtype, spot(&a->q, b, h, q0), a->q.stride[2],
-                a->q.stride[3], a->k.dtype, spot(&a->k, b, h * j->groups / j->heads, k0), a->k.stride[3], a->k.stride[2],
-                false, s, KB);
+  seen_product(j, thread, q0, m, k0, n, j->d, a->scale, rows_at(&a->q, b, h, q0),
+               turned_at(&a->k, b, h * j->groups / j->heads, k0), s);
+  if (a->softcap == 0 && a->slopes == NULL && a->mask == NULL) return;
   for (int64_t i = 0; i < m; i++) {
-    real *row = s + i * KB, buf[KB], c = (real)a->softcap;
     int64_t lo, hi;
-    if (a->softcap > 0) {
-      ER_SIMD for (int64_t x = 0; x < n; x++) row[x] = c * r_tanh(row[x] / c);
-      if (capped != NULL) memcpy(capped + i * KB, row, (size_t)n * sizeof(real));
-    }
-    if (a->slopes != NULL) {
-      real slope = (real)a->slopes[h], at = (real)(k0 - (q0 + i + j->s - j->t));
-      for (int64_t x = 0; x < n; x++) row[x] += slope * (at + (real)x);
-    }
-    if (a->mask != NULL) {
-      const real *add =
-          K(load)(a->mask->dtype, er_at(spot(a->mask, b, h, q0 + i), a->mask->dtype, k0 * a->mask->stride[3]),
-                  a->mask->stride[3], n, buf);
-      ER_SIMD for (int64_t x = 0; x < n; x++) row[x] += add[x];
-    }
-    visible(j, q0 + i, &lo, &hi);
-    for (int64_t x = 0; x < er_min64(n, lo - k0); x++) row[x] = -(real)INFINITY;
-    for (int64_t x = er_max64(0, hi - k0); x < n; x++) row[x] = -(real)INFINITY;
+    seen(j, q0 + i, k0, n, &lo, &hi);
+    bend(j, b, h, q0 + i, k0, lo, hi, s + i * KB, capped != NULL ? capped + i * KB : NULL);
   }
+}
+
+static void zero_outside(real *row, int64_t lo, int64_t hi, int64_t n) {
+  memset(row, 0, (size_t)lo * sizeof(real));
+  memset(row + hi, 0, (size_t)(n - hi) * sizeof(real));
+}
+
+/* out (m, d) += scale * s (m, n) v: strip by strip, each as deep as its queries see. */
+static void over_keys(const job *j, int thread, const real *s, int64_t q0, int64_t m, int64_t k0, int64_t n, real scale,
+                      const er_view *v, int64_t b, int64_t g, int64_t d, real *out) {
+  int64_t step = j->a->causal ? STRIP : m;
+  for (int64_t i = 0; i < m; i += step) {
+    int64_t lo, hi, none, rows = er_min64(step, m - i);
+    seen(j, q0 + i, k0, n, &lo, &none);
+    seen(j, q0 + i + rows - 1, k0, n, &none, &hi);
+    if (hi > lo)
+      K(gemm_block)(j->pool, thread, rows, d, hi - lo, scale, (er_matrix){ER_REAL, s + i * KB + lo, KB, 1},
+                    rows_at(v, b, g, k0 + lo), true, out + i * d, d, d);
+  }
+}
+
+/* out (n, d) += scale * s^T (n, m) q: strip by strip of keys, from the first to the last query that sees them. */
+static void over_queries(const job *j, int thread, const real *s, int64_t q0, int64_t m, int64_t k0, int64_t n, real scale,
+                         const er_view *q, int64_t b, int64_t h, int64_t d, real *out) {
+  int64_t step = j->a->causal ? STRIP : n, window = j->a->window;
+  for (int64_t x = 0; x < n; x += step) {
+    int64_t keys = er_min64(step, n - x), first = 0, end = m, shift = k0 + x - (q0 + j->s - j->t);
+    if (j->a->causal) first = er_max64(0, shift);
+    if (window > 0) end = er_min64(m, shift + keys - 1 + window);
+    if (end > first)
+      K(gemm_block)(j->pool, thread, keys, d, end - first, scale, (er_matrix){ER_REAL, s + first * KB + x, 1, KB},
+                    rows_at(q, b, h, q0 + first), true, out + x * d, d, d);
+  }
+}
+
+/* Drops probabilities: each of the block times 0 or 1 / (1 - p). */
+static void drop(const job *j, int64_t b, int64_t h, int64_t row, int64_t k0, int64_t n, real *x) {
+  real keep[KB];
+  if (j->a->dropout == 0) return;
+  K(keep)(keep, n, j->a->dropout, j->a->key, (uint64_t)(((b * j->heads + h) * j->t + row) * j->s + k0));
+  ER_SIMD for (int64_t i = 0; i < n; i++) x[i] *= keep[i];
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
 
 typedef struct { real most[QB]; double sum[QB]; } running;
 
-/* The scores become exp(s - most); what was summed before shrinks accordingly. */
-static void absorb(running *r, real *s, real *o, int64_t m, int64_t n, int64_t d) {
+/* The scores become exp(s - most), 0 where nothing is seen; what was summed before shrinks accordingly. */
+static void absorb(const job *j, running *r, real *s, real *o, int64_t q0, int64_t m, int64_t k0, int64_t n) {
   for (int64_t i = 0; i < m; i++) {
-    real *row = s + i * KB, most = K(max_of)(row, n), shrink;
+    int64_t lo, hi, d = j->dv;
+    seen(j, q0 + i, k0, n, &lo, &hi);
+    real *row = s + i * KB, most = K(max_of)(row + lo, hi - lo), shrink;
     if (!(most <= r->most[i])) {                            /* also where it is a NaN */
       shrink = r->most[i] == -(real)INFINITY ? 0 : r_exp(r->most[i] - most);
       r->most[i] = most;
       r->sum[i] *= (double)shrink;
       ER_SIMD for (int64_t x = 0; x < d; x++) o[i * d + x] *= shrink;
     }
-    if (r->most[i] == -(real)INFINITY) memset(row, 0, (size_t)n * sizeof(real));
-    else r->sum[i] += K(exp_sum)(row, row, n, r->most[i]);
+    if (r->most[i] == -(real)INFINITY) hi = lo;             /* all of it masked */
+    r->sum[i] += K(exp_sum)(row + lo, row + lo, hi - lo, r->most[i]);
+    zero_outside(row, lo, hi, n);
   }
 }
 
@@ -104,9 +176,9 @@ static void forward_block(const job *j, int thread, int64_t b, int64_t h, int64_
   for (int64_t k0 = lo; k0 < hi; k0 += KB) {
     int64_t n = er_min64(KB, hi - k0);
     scores(j, thread, b, h, q0, m, k0, n, s, NULL);
-    absorb(&r, s, o, m, n, j->dv);
-    K(gemm_block)(j->pool, thread, m, j->dv, n, 1, ER_REAL, s, KB, 1, v->dtype, spot(v, b, h * j->groups / j->heads, k0),
-                  v->stride[2], v->stride[3], true, o, j->dv);
+    absorb(j, &r, s, o, q0, m, k0, n);
+    for (int64_t i = 0; i < m; i++) drop(j, b, h, q0 + i, k0, n, s + i * KB);
+    over_keys(j, thread, s, q0, m, k0, n, 1, v, b, h * j->groups / j->heads, j->dv, o);
   }
   finish(j, &r, o, b, h, q0, m);
 }
@@ -129,48 +201,66 @@ void K(attention)(er_pool *pool, const er_attention *a) {
 
 typedef struct { real *p, *dp, *capped, *dk, *dv, *dq, *delta; } space;
 
-/* sum(do * o) of every row. */
-static void deltas(const job *j, int64_t b, int64_t h, real *delta, real *buf) {
+/* sum(do * o) of the rows first..end-1. */
+static void deltas(const job *j, int64_t b, int64_t h, int64_t first, int64_t end, real *delta, real *buf) {
   const er_view *o = &j->a->o, *d = &j->a->dout;
-  for (int64_t t = 0; t < j->t; t++)
+  for (int64_t t = first; t < end; t++)
     delta[t] = (real)K(dot)(K(load)(o->dtype, spot(o, b, h, t), o->stride[3], j->dv, buf),
                             K(load)(d->dtype, spot(d, b, h, t), d->stride[3], j->dv, buf + j->dv), j->dv);
 }
 
-/* p = exp(s - lse) and ds = p (dp - delta), with the soft cap's slope, in dp's place. */
-static void probabilities(const job *j, const space *w, int64_t b, int64_t h, int64_t q0, int64_t m, int64_t n) {
+/* p = exp(s - lse), then dropped; and ds = p (dp - delta), before the soft cap, in dp's place. */
+static void probabilities(const job *j, const space *w, int64_t b, int64_t h, int64_t q0, int64_t m, int64_t k0,
+                          int64_t n) {
   for (int64_t i = 0; i < m; i++) {
     real lse = ((const real *)j->a->lse)[(b * j->heads + h) * j->t + q0 + i], *p = w->p + i * KB, *dp = w->dp + i * KB;
-    real delta = w->delta[q0 + i], c = (real)(j->a->softcap > 0 ? 1 / j->a->softcap : 0);
-    const real *capped = w->capped + i * KB;
-    if (lse == -(real)INFINITY) {
-      memset(p, 0, (size_t)n * sizeof(real));
-      memset(dp, 0, (size_t)n * sizeof(real));
-      continue;
-    }
-    ER_SIMD for (int64_t x = 0; x < n; x++) p[x] = r_exp(p[x] - lse);
-    ER_SIMD for (int64_t x = 0; x < n; x++) dp[x] = p[x] * (dp[x] - delta);
-    if (c > 0) { ER_SIMD for (int64_t x = 0; x < n; x++) dp[x] *= 1 - capped[x] * c * (capped[x] * c); }
+    real delta = w->delta[q0 + i];
+    int64_t lo, hi;
+    seen(j, q0 + i, k0, n, &lo, &hi);
+    if (lse == -(real)INFINITY) hi = lo;
+    ER_SIMD for (int64_t x = lo; x < hi; x++) p[x] = r_exp(p[x] - lse);
+    drop(j, b, h, q0 + i, k0 + lo, hi - lo, dp + lo);
+    ER_SIMD for (int64_t x = lo; x < hi; x++) dp[x] = p[x] * (dp[x] - delta);
+    drop(j, b, h, q0 + i, k0 + lo, hi - lo, p + lo);
+    zero_outside(p, lo, hi, n);
+    zero_outside(dp, lo, hi, n);
   }
+}
+
+/* Through the soft cap: ds times 1 - (s / c)^2. */
+static void uncap(const job *j, const space *w, int64_t q0, int64_t m, int64_t k0, int64_t n) {
+  real c = (real)(j->a->softcap > 0 ? 1 / j->a->softcap : 0);
+  for (int64_t i = 0; c > 0 && i < m; i++) {
+    real *ds = w->dp + i * KB;
+    const real *capped = w->capped + i * KB;
+    int64_t lo, hi;
+    seen(j, q0 + i, k0, n, &lo, &hi);
+    ER_SIMD for (int64_t x = lo; x < hi; x++) ds[x] *= 1 - capped[x] * c * (capped[x] * c);
+  }
+}
+
+/* p and ds of the block of queries q0 and keys k0. */
+static void ds_block(const job *j, int thread, const space *w, int64_t b, int64_t h, int64_t q0, int64_t m, int64_t k0,
+                     int64_t n) {
+  const er_view *v = &j->a->v, *d = &j->a->dout;
+  scores(j, thread, b, h, q0, m, k0, n, w->p, w->capped);
+  seen_product(j, thread, q0, m, k0, n, j->dv, 1, rows_at(d, b, h, q0), turned_at(v, b, h * j->groups / j->heads, k0),
+               w->dp);
+  probabilities(j, w, b, h, q0, m, k0, n);
 }
 
 /* The blocks of queries q0 and keys k0: adds to dv, dk and dq. */
 static void backward_block(const job *j, int thread, const space *w, int64_t b, int64_t h, int64_t q0, int64_t m,
                            int64_t k0, int64_t n) {
   const er_attention *a = j->a;
-  const er_view *q = &a->q, *k = &a->k, *v = &a->v, *d = &a->dout;
+  const er_view *q = &a->q, *k = &a->k, *d = &a->dout;
   int64_t g = h * j->groups / j->heads, in_group = h - g * (j->heads / j->groups);
   real *dq = w->dq + (in_group * j->t + q0) * j->d, scale = (real)a->scale;
-  scores(j, thread, b, h, q0, m, k0, n, w->p, w->capped);
-  K(gemm_block)(j->pool, thread, m, n, j->dv, 1, d->dtype, spot(d, b, h, q0), d->stride[2], d->stride[3], v->dtype,
-                spot(v, b, g, k0), v->stride[3], v->stride[2], false, w->dp, KB);
-  probabilities(j, w, b, h, q0, m, n);
-  K(gemm_block)(j->pool, thread, n, j->dv, m, 1, ER_REAL, w->p, 1, KB, d->dtype, spot(d, b, h, q0), d->stride[2],
-                d->stride[3], true, w->dv, j->dv);
-  K(gemm_block)(j->pool, thread, n, j->d, m, scale, ER_REAL, w->dp, 1, KB, q->dtype, spot(q, b, h, q0), q->stride[2],
-                q->stride[3], true, w->dk, j->d);
-  K(gemm_block)(j->pool, thread, m, j->d, n, scale, ER_REAL, w->dp, KB, 1, k->dtype, spot(k, b, g, k0), k->stride[2],
-                k->stride[3], true, dq, j->d);
+  ds_block(j, thread, w, b, h, q0, m, k0, n);
+  uncap(j, w, q0, m, k0, n);
+  over_queries(j, thread, w->p, q0, m, k0, n, 1, d, b, h, j->dv, w->dv);
+  over_queries(j, thread, w->dp, q0, m, k0, n, scale, q, b, h, j->d, w->dk);
+  over_keys(j, thread, w->dp, q0, m, k0, n, scale, k, b, g, j->d, dq);
 }
 
 static void store_rows(const er_view *to, int64_t b, int64_t h, int64_t row0, int64_t rows, const real *x, int64_t d) {
@@ -210,7 +300,7 @@ static void backward_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     int64_t b = i / j->groups, g = i % j->groups;
     memset(w.dq, 0, (size_t)(ratio * j->t * j->d) * sizeof(real));
     for (int64_t h = 0; h < ratio; h++)
-      deltas(j, b, g * ratio + h, w.delta + h * j->t, er_scratch(j->pool, thread, SLOT_C, 2 * j->dv));
+      deltas(j, b, g * ratio + h, 0, j->t, w.delta + h * j->t, er_scratch(j->pool, thread, SLOT_C, 2 * j->dv));
     for (int64_t k0 = 0; k0 < j->s; k0 += KB) key_block(j, thread, &w, b, g, k0);
     for (int64_t h = 0; h < ratio; h++) store_rows(&j->a->dq, b, g * ratio + h, 0, j->t, w.dq + h * j->t * j->d, j->d);
   }
@@ -220,6 +310,62 @@ void K(attention_grad)(er_pool *pool, const er_attention *a) {
   job j = job_of(pool, a);
   if (er_view_count(&a->k) == 0 && er_view_count(&a->q) == 0) return;
   er_pool_run(pool, a->k.size[0] * j.groups, er_grain(j.t * j.s * j.d), backward_body, &j);
+}
+
+/* ---- the gradient of what is added to the scores: ds once more, an item being what no other adds to ---- */
+
+typedef struct { job j; const er_view *d; bool by_distance; } bias_job;
+
+static void add_ds(const bias_job *t, const real *ds, int64_t b, int64_t h, int64_t q0, int64_t m, int64_t k0,
+                   int64_t n) {
+  const er_view *d = t->d;
+  for (int64_t i = 0; i < m; i++, ds += KB) {
+    real *to = (real *)d->data + (d->size[0] > 1 ? b * d->stride[0] : 0) + (d->size[1] > 1 ? h * d->stride[1] : 0) +
+               (d->size[2] > 1 ? (q0 + i) * d->stride[2] : 0);
+    if (d->size[3] > 1) {
+      ER_SIMD for (int64_t x = 0; x < n; x++) to[k0 + x] += ds[x];
+      continue;
+    }
+    double total = 0, at = (double)(k0 - (q0 + i + t->j.s - t->j.t));
+    for (int64_t x = 0; x < n; x++) total += (double)ds[x] * (t->by_distance ? at + (double)x : 1);
+    *to += (real)total;
+  }
+}
+
+static void bias_rows(const bias_job *t, int thread, const space *w, int64_t b, int64_t h, int64_t q0) {
+  const job *j = &t->j;
+  int64_t m = er_min64(QB, j->t - q0), lo, hi, none;
+  deltas(j, b, h, q0, q0 + m, w->delta, er_scratch(j->pool, thread, SLOT_C, 2 * j->dv));
+  visible(j, q0, &lo, &none);
+  visible(j, q0 + m - 1, &none, &hi);
+  for (int64_t k0 = lo; k0 < hi; k0 += KB) {
+    int64_t n = er_min64(KB, hi - k0);
+    ds_block(j, thread, w, b, h, q0, m, k0, n);
+    add_ds(t, w->dp, b, h, q0, m, k0, n);
+  }
+}
+
+static void bias_body(void *ctx, int thread, int64_t lo, int64_t hi) {
+  const bias_job *t = ctx;
+  const job *j = &t->j;
+  const er_view *d = t->d;
+  int64_t block = QB * KB, rows = d->size[2] > 1 ? j->blocks : 1;
+  space w = {.p = er_scratch(j->pool, thread, SLOT_ROW, 3 * block), .delta = er_scratch(j->pool, thread, SLOT_ROW3, j->t)};
+  w.dp = w.p + block;
+  w.capped = w.dp + block;
+  for (int64_t item = lo; item < hi; item++) {
+    int64_t b0 = item / rows / d->size[1], h0 = item / rows % d->size[1], r0 = item % rows;
+    for (int64_t b = b0; b < (d->size[0] > 1 ? b0 + 1 : j->a->q.size[0]); b++)
+      for (int64_t h = h0; h < (d->size[1] > 1 ? h0 + 1 : j->heads); h++)
+        for (int64_t r = r0; r < (d->size[2] > 1 ? r0 + 1 : j->blocks); r++) bias_rows(t, thread, &w, b, h, r * QB);
+  }
+}
+
+void K(attention_bias_grad)(er_pool *pool, const er_attention *a, const er_view *d, bool by_distance) {
+  bias_job t = {job_of(pool, a), d, by_distance};
+  int64_t rows = d->size[2] > 1 ? t.j.blocks : 1;
+  memset(d->data, 0, (size_t)er_view_count(d) * sizeof(real));
+  if (er_view_count(&a->o) > 0) er_pool_run(pool, d->size[0] * d->size[1] * rows, 1, bias_body, &t);
 }
 
 /* ---- rotary positions ------------------------------------------------------------------------------------ */

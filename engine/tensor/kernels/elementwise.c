@@ -93,7 +93,7 @@ F1(f_gelu_tanh, r_gelu_tanh(x)) F1(f_square, x * x) F1(f_reciprocal, 1 / x) F1(f
 F1(f_ceil, (real)ceil((double)x)) F1(f_round, (real)rint((double)x)) F1(f_erf, r_erf(x)) F1(f_log1p, r_log1p(x))
 F1(f_not, x == 0 ? 1 : 0) F1(f_softcap, p[0] * r_tanh(x / p[0])) F1(f_affine, p[0] * x + p[1])
 F1(f_pow_s, r_pow(x, p[0])) F1(f_s_pow, r_pow(p[0], x)) F1(f_clamp, x < p[0] ? p[0] : x > p[1] ? p[1] : x)
-F1(f_rdiv, p[0] / x)
+F1(f_rdiv, p[0] / x) F1(f_probit, (real)r_probit((double)x))
 
 static void f_cmp_s(real *y, const real *const *in, int64_t n, const real *p) {
   const real *x = in[0], s = p[0];
@@ -134,7 +134,7 @@ static const formula formulas[ER_EW_COUNT] = {
   [ER_EW_SQUARE] = f_square, [ER_EW_RECIPROCAL] = f_reciprocal, [ER_EW_FLOOR] = f_floor, [ER_EW_CEIL] = f_ceil,
   [ER_EW_ROUND] = f_round, [ER_EW_ERF] = f_erf, [ER_EW_LOG1P] = f_log1p, [ER_EW_NOT] = f_not,
   [ER_EW_SOFTCAP] = f_softcap, [ER_EW_AFFINE] = f_affine, [ER_EW_POW_S] = f_pow_s, [ER_EW_S_POW] = f_s_pow,
-  [ER_EW_CLAMP] = f_clamp, [ER_EW_RDIV] = f_rdiv, [ER_EW_CMP_S] = f_cmp_s,
+  [ER_EW_CLAMP] = f_clamp, [ER_EW_RDIV] = f_rdiv, [ER_EW_CMP_S] = f_cmp_s, [ER_EW_PROBIT] = f_probit,
   [ER_EW_ADD] = f_add, [ER_EW_SUB] = f_sub, [ER_EW_MUL] = f_mul, [ER_EW_DIV] = f_div, [ER_EW_POW] = f_pow,
   [ER_EW_MIN] = f_min, [ER_EW_MAX] = f_max, [ER_EW_ADD_SCALED] = f_add_scaled, [ER_EW_EQ] = f_eq, [ER_EW_NE] = f_ne,
   [ER_EW_LT] = f_lt, [ER_EW_LE] = f_le, [ER_EW_GT] = f_gt, [ER_EW_GE] = f_ge, [ER_EW_AND] = f_and, [ER_EW_OR] = f_or,

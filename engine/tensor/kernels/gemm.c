@@ -1,4 +1,4 @@
-/* gemm.c - matrix products: packed panels and a register tile.
+/* gemm.c - matrix products: a register tile, over packed panels or where the elements stand.
  * Every element of c is summed over k in ascending order, in blocks of KC, by the
  * same chain of multiply-adds wherever it stands; so c does not depend on how it was
  * cut into tiles, nor on the number of threads. */
@@ -23,6 +23,8 @@
 #endif
 #define KC 256
 
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
 /* ---- packing: panels of MR rows or NR columns, k by k; what sticks out is 0 -------------------- */
 
 static void pack_convert(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along, int64_t n,
@@ -34,11 +36,50 @@ static void pack_convert(real *to, int64_t width, er_dtype d, const void *p, int
   }
 }
 
-static void pack_panel(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along, int64_t n,
-                       int64_t k) {
+/* width elements in a row, for each k; width is known where this is compiled. */
+static inline void pack_rows(real *to, int64_t width, const real *p, int64_t along, int64_t k) {
+  for (int64_t j = 0; j < k; j++) memcpy(to + j * width, p + j * along, (size_t)width * sizeof(real));
+}
+
+#ifdef ER_KERNELS_F64
+static void pack_turned(real *to, int64_t width, const real *p, int64_t across, int64_t k) {
+  pack_convert(to, width, ER_REAL, p, across, 1, width, k);
+}
+#else
+typedef float four __attribute__((vector_size(16)));
+typedef float loose_four __attribute__((vector_size(16), aligned(4)));
+
+/* 4 x 4 elements, rows becoming columns. */
+static inline void turn(float *to, int64_t to_step, const float *p, int64_t step) {
+  four a = *(const loose_four *)p, b = *(const loose_four *)(p + step), c = *(const loose_four *)(p + 2 * step),
+       d = *(const loose_four *)(p + 3 * step);
+  four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(loose_four *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *(loose_four *)(to + to_step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *(loose_four *)(to + 2 * to_step) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+  *(loose_four *)(to + 3 * to_step) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+}
+
+/* Rows that lie along k; where width is no multiple of 4 the last ones are turned twice. */
+static inline void pack_turned(float *to, int64_t width, const float *p, int64_t across, int64_t k) {
+  int64_t whole = k / 4 * 4;
+  for (int64_t i0 = 0; i0 < width; i0 += 4) {
+    int64_t i = er_min64(i0, width - 4);
+    for (int64_t j = 0; j < whole; j += 4) turn(to + j * width + i, width, p + i * across + j, across);
+  }
+  for (int64_t j = whole; j < k; j++)
+    for (int64_t i = 0; i < width; i++) to[j * width + i] = p[i * across + j];
+}
+#endif
+
+static inline void pack_panel(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along,
+                              int64_t n, int64_t k) {
   if (n < width) memset(to, 0, (size_t)(width * k) * sizeof(real));
-  if (across == 1 && n == width && d == ER_REAL) {
-    for (int64_t j = 0; j < k; j++) memcpy(to + j * width, (const real *)p + j * along, (size_t)width * sizeof(real));
+  if (n == width && d == ER_REAL && across == 1) {
+    pack_rows(to, width, p, along, k);
+  } else if (n == width && d == ER_REAL && along == 1) {
+    pack_turned(to, width, p, across, k);
   } else if (across == 1) {
     real line[NR > MR ? NR : MR];
     for (int64_t j = 0; j < k; j++) {
@@ -50,76 +91,117 @@ static void pack_panel(real *to, int64_t width, er_dtype d, const void *p, int64
   }
 }
 
-static void pack(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along, int64_t n,
-                 int64_t k) {
-  for (int64_t i = 0; i < n; i += width, to += width * k)
-    pack_panel(to, width, d, er_at(p, d, i * across), across, along, er_min64(width, n - i), k);
-}
+/* ---- the register tile: c[MR][NR] (+)= alpha * sum over k of a[k][MR] b[k][NR] ----------------------- */
 
-/* ---- the register tile: acc[MR][NR] = sum over k of a[k][MR] b[k][NR] ----------------------------- */
+/* Where an operand's elements are: (i, k) of a at p[i * across + k * along], (k, j) of b at p[k * along + j]. */
+typedef struct { const real *p; int64_t across, along; } place;
 
 #ifdef ER_KERNELS_F64
-static void tile(int64_t k, const real *a, const real *b, real acc[MR][NR]) {
-  memset(acc, 0, sizeof(real) * MR * NR);
-  for (int64_t p = 0; p < k; p++, a += MR, b += NR)
+static void tile(int64_t k, place a, place b, real alpha, bool accumulate, real *c, int64_t ldc) {
+  real acc[MR][NR] = {{0}};
+  for (int64_t p = 0; p < k; p++)
     for (int i = 0; i < MR; i++)
-      for (int j = 0; j < NR; j++) acc[i][j] += a[i] * b[j];
+      for (int j = 0; j < NR; j++) acc[i][j] += a.p[i * a.across + p * a.along] * b.p[p * b.along + j];
+  for (int i = 0; i < MR; i++)
+    for (int j = 0; j < NR; j++) c[i * ldc + j] = alpha * acc[i][j] + (accumulate ? c[i * ldc + j] : 0);
 }
 #else
 typedef float lanes __attribute__((vector_size(LANES * 4)));
 typedef float loose_lanes __attribute__((vector_size(LANES * 4), aligned(4)));
 enum { COLUMNS = NR / LANES };
 
-static void tile(int64_t k, const float *a, const float *b, float acc[MR][NR]) {
-  lanes c[MR][COLUMNS];
-  memset(c, 0, sizeof c);
-  for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+static inline __attribute__((always_inline)) void run_tile(int64_t k, place a, place b, float alpha, bool accumulate,
+                                                           float *c, int64_t ldc) {
+  lanes acc[MR][COLUMNS];
+  const float *pa = a.p, *pb = b.p;
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < COLUMNS; j++) acc[i][j] = (lanes){0};
+  for (int64_t p = 0; p < k; p++, pa += a.along, pb += b.along) {
     lanes row[COLUMNS];
 #pragma GCC unroll 4
-    for (int j = 0; j < COLUMNS; j++) row[j] = *(const loose_lanes *)(b + j * LANES);
+    for (int j = 0; j < COLUMNS; j++) row[j] = *(const loose_lanes *)(pb + j * LANES);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
-      for (int j = 0; j < COLUMNS; j++) c[i][j] += a[i] * row[j];
+      for (int j = 0; j < COLUMNS; j++) acc[i][j] += pa[i * a.across] * row[j];
   }
-  memcpy(acc, c, sizeof c);
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < COLUMNS; j++) {
+      loose_lanes *to = (loose_lanes *)(c + i * ldc + j * LANES);
+      if (accumulate) *to += alpha * acc[i][j];
+      else *to = alpha * acc[i][j];
+    }
+}
+
+static void tile(int64_t k, place a, place b, float alpha, bool accumulate, float *c, int64_t ldc) {
+  if (a.across == 1) run_tile(k, (place){a.p, 1, a.along}, b, alpha, accumulate, c, ldc);
+  else run_tile(k, a, b, alpha, accumulate, c, ldc);
 }
 #endif
 
-/* One tile into c, of which m x n elements exist. */
-static void tile_into(int64_t k, const real *a, const real *b, real alpha, bool accumulate, real *c, int64_t ldc,
-                      int64_t m, int64_t n) {
-  real acc[MR][NR];
-  tile(k, a, b, acc);
-  for (int64_t i = 0; i < m; i++) {
-    real *row = c + i * ldc;
-    if (accumulate) { ER_SIMD for (int64_t j = 0; j < n; j++) row[j] += alpha * acc[i][j]; }
-    else { ER_SIMD for (int64_t j = 0; j < n; j++) row[j] = alpha * acc[i][j]; }
+/* A tile of which only m x n elements exist. */
+static void part_tile(int64_t k, place a, place b, real alpha, bool accumulate, real *c, int64_t ldc, int64_t m,
+                      int64_t n) {
+  real part[MR][NR];
+  for (int64_t i = 0; accumulate && i < m; i++) memcpy(part[i], c + i * ldc, (size_t)n * sizeof(real));
+  tile(k, a, b, alpha, accumulate, part[0], NR);
+  for (int64_t i = 0; i < m; i++) memcpy(c + i * ldc, part[i], (size_t)n * sizeof(real));
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------ */
+
+/* Packing pays where what is packed is used often enough: a as often as there are column panels, b as there are rows
+ * of tiles.  Below that, whole tiles read their operands where they stand. */
+enum { PACK_A_FROM = 6 * NR, PACK_B_FROM = 128 };
+
+typedef struct { er_dtype dtype; const void *p; int64_t across, along, n, width, in_place; } operand;
+
+/* Packs what is not read in place: all of it, or the last panel, which is not whole. */
+static void pack(const operand *o, int64_t k0, real *to, int64_t k) {
+  for (int64_t i = o->in_place; i < o->n; i += o->width) {
+    const void *p = er_at(o->p, o->dtype, i * o->across + k0 * o->along);
+    int64_t n = er_min64(o->width, o->n - i);
+    if (o->width == MR) pack_panel(to + i * k, MR, o->dtype, p, o->across, o->along, n, k);
+    else pack_panel(to + i * k, NR, o->dtype, p, o->across, o->along, n, k);
   }
 }
 
-static void multiply(int64_t m, int64_t n, int64_t k, const real *a, const real *b, real alpha, bool accumulate, real *c,
-                     int64_t ldc) {
-  for (int64_t j = 0; j < n; j += NR)
-    for (int64_t i = 0; i < m; i += MR)
-      tile_into(k, a + i * k, b + j * k, alpha, accumulate, c + i * ldc + j, ldc, er_min64(MR, m - i),
-                er_min64(NR, n - j));
+/* The panel that begins at i, of depth k from k0 on. */
+static inline place panel(const operand *o, int64_t i, int64_t k0, const real *packed, int64_t k) {
+  if (i >= o->in_place) return (place){packed + i * k, 1, o->width};
+  return (place){(const real *)o->p + i * o->across + k0 * o->along, o->across, o->along};
 }
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+/* The first row of tiles of which one row wants column j. */
+static int64_t first_row(int64_t j, int64_t stair) { return j <= stair ? 0 : (j - stair) / MR * MR; }
 
-void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_dtype at, const void *a,
-                   int64_t ars, int64_t acs, er_dtype bt, const void *b, int64_t brs, int64_t bcs, bool accumulate,
-                   real *c, int64_t ldc) {
+void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
+                   bool accumulate, real *c, int64_t ldc, int64_t stair) {
+  bool a_stays = a.dtype == ER_REAL && n < PACK_A_FROM, b_stays = b.dtype == ER_REAL && b.cols == 1 && m < PACK_B_FROM;
+  operand left = {a.dtype, a.p, a.rows, a.cols, m, MR, a_stays ? m / MR * MR : 0},
+          right = {b.dtype, b.p, b.cols, b.rows, n, NR, b_stays ? n / NR * NR : 0};
   real *pa = er_scratch(pool, thread, SLOT_A, round_up(m, MR) * KC),
        *pb = er_scratch(pool, thread, SLOT_B, round_up(n, NR) * KC);
   if (k == 0 && !accumulate)
     for (int64_t i = 0; i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
-  for (int64_t p = 0; p < k; p += KC) {
-    int64_t depth = er_min64(KC, k - p);
-    pack(pa, MR, at, er_at(a, at, p * acs), ars, acs, m, depth);
-    pack(pb, NR, bt, er_at(b, bt, p * brs), bcs, brs, n, depth);
-    multiply(m, n, depth, pa, pb, alpha, accumulate || p > 0, c, ldc);
+  for (int64_t k0 = 0; k0 < k; k0 += KC) {
+    int64_t depth = er_min64(KC, k - k0);
+    bool add = accumulate || k0 > 0;
+    pack(&left, k0, pa, depth);
+    pack(&right, k0, pb, depth);
+    for (int64_t j = 0; j < n; j += NR) {
+      place column = panel(&right, j, k0, pb, depth);
+      for (int64_t i = first_row(j, stair); i < m; i += MR) {
+        place row = panel(&left, i, k0, pa, depth);
+        real *to = c + i * ldc + j;
+        if (m - i >= MR && n - j >= NR) tile(depth, row, column, alpha, add, to, ldc);
+        else part_tile(depth, row, column, alpha, add, to, ldc, er_min64(MR, m - i), er_min64(NR, n - j));
+      }
+    }
   }
 }
 
@@ -170,23 +252,34 @@ static void tiles_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     real *to = direct ? (real *)g->c + c : er_scratch(pool, thread, SLOT_C, m * n);
     int64_t ldc = direct ? g->crs : n;
     if (!direct && g->accumulate) load_tile(g, to, m, n, c);
-    K(gemm_block)(pool, thread, m, n, g->k, (real)g->alpha, g->at, er_at(g->a, g->at, a), g->ars, g->acs, g->bt,
-                  er_at(g->b, g->bt, b), g->brs, g->bcs, g->accumulate, to, ldc);
+    K(gemm_block)(pool, thread, m, n, g->k, (real)g->alpha, (er_matrix){g->at, er_at(g->a, g->at, a), g->ars, g->acs},
+                  (er_matrix){g->bt, er_at(g->b, g->bt, b), g->brs, g->bcs}, g->accumulate, to, ldc, n);
     if (!direct || !plain) finish(g, to, ldc, m, n, j, c);
   }
 }
 
-/* Tiles of about 120 x 384, smaller where there would be too few for the team. */
+/* n in pieces of at most `most`, about equal and multiples of `step`. */
+static int64_t even(int64_t n, int64_t most, int64_t step) {
+  int64_t pieces = (n + most - 1) / most;
+  return round_up((n + pieces - 1) / pieces, step);
+}
+
+/* Tiles of about 264 x 1536, smaller where there would be too few for the team. */
 static plan plan_of(er_pool *pool, const er_gemm *g) {
-  plan p = {.g = g, .tm = 20 * MR, .tn = 384};
+  plan p = {.g = g, .tm = 264, .tn = 1536};
   double work = (double)g->m * (double)g->n * (double)g->k;
   int64_t wanted = er_pool_threads(pool) == 1 || work * (double)g->batch < 65536 ? 1 : er_pool_threads(pool) * 3;
   for (;;) {
-    p.rows = (g->m + p.tm - 1) / p.tm;
-    p.cols = (g->n + p.tn - 1) / p.tn;
-    if (p.rows * p.cols * g->batch >= wanted || (p.tm <= 4 * MR && p.tn <= 4 * NR)) return p;
-    if (p.tn > 4 * NR && (p.tn >= p.tm || p.tm <= 4 * MR)) p.tn = round_up(p.tn / 2, NR);
-    else p.tm = round_up(p.tm / 2, MR);
+    int64_t tm = even(g->m, p.tm, MR), tn = even(g->n, p.tn, NR);
+    p.rows = (g->m + tm - 1) / tm;
+    p.cols = (g->n + tn - 1) / tn;
+    if (p.rows * p.cols * g->batch >= wanted || (tm <= 4 * MR && tn <= 4 * NR)) {
+      p.tm = tm;
+      p.tn = tn;
+      return p;
+    }
+    if (tn > 4 * NR && (tn >= tm || tm <= 4 * MR)) p.tn = tn / 2;
+    else p.tm = tm / 2;
   }
 }
 

@@ -96,18 +96,19 @@ static void scatter_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     for (int64_t i = 0; i < er_last(index); i++) {
       void *p = er_at(to, out->dtype, ids[i * er_last_stride(index)] * er_last_stride(out));
       if (out->dtype == ER_I32 && src->dtype == ER_I32) {
-        *(int32_t *)p += ((const int32_t *)from)[i * er_last_stride(src)];
+        uint32_t n = (uint32_t)((const int32_t *)from)[i * er_last_stride(src)];
+        *(int32_t *)p = (int32_t)(j->flag ? (uint32_t)*(int32_t *)p + n : n);
         continue;
       }
-      real v = *K(load)(out->dtype, p, 1, 1, &a) +
-               *K(load)(src->dtype, er_at(from, src->dtype, i * er_last_stride(src)), 1, 1, &b);
+      real v = *K(load)(src->dtype, er_at(from, src->dtype, i * er_last_stride(src)), 1, 1, &b);
+      if (j->flag) v += *K(load)(out->dtype, p, 1, 1, &a);
       K(store)(out->dtype, p, 1, 1, &v);
     }
   }
 }
 
-void K(scatter_add)(er_pool *pool, const er_view *out, const er_view *src, const er_view *index) {
-  job j = {.out = out, .x = src, .index = index};
+void K(scatter)(er_pool *pool, const er_view *out, const er_view *src, const er_view *index, bool add) {
+  job j = {.out = out, .x = src, .index = index, .flag = add};
   er_pool_run(pool, er_rows(index), er_grain(er_last(index) * 4), scatter_body, &j);
 }
 

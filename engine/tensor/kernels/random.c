@@ -13,9 +13,9 @@ typedef struct {
   int64_t n;
 } draw;
 
-/* The words of blocks first..: word w of block j is word[w][j]. */
-static void philox(uint32_t word[4][BLOCKS], er_key key, uint64_t first) {
-  for (int j = 0; j < BLOCKS; j++) {
+/* The words of n blocks from `first` on: word w of block j is word[w][j]. */
+static void philox(uint32_t word[4][BLOCKS], er_key key, uint64_t first, int n) {
+  for (int j = 0; j < n; j++) {
     uint64_t at = first + (uint64_t)j;
     word[0][j] = (uint32_t)at;
     word[1][j] = (uint32_t)(at >> 32);
@@ -24,7 +24,7 @@ static void philox(uint32_t word[4][BLOCKS], er_key key, uint64_t first) {
   }
   uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
   for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-    ER_SIMD for (int j = 0; j < BLOCKS; j++) {
+    ER_SIMD for (int j = 0; j < n; j++) {
       uint64_t p = (uint64_t)0xD2511F53u * word[0][j], q = (uint64_t)0xCD9E8D57u * word[2][j];
       word[0][j] = (uint32_t)(q >> 32) ^ word[1][j] ^ k0;
       word[1][j] = (uint32_t)q;
@@ -90,7 +90,7 @@ static void random_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   for (int64_t run = lo; run < hi; run++) {
     int64_t n = er_min64(ER_RUN, d->n - run * ER_RUN);
     void *to = er_at(d->out->data, d->out->dtype, run * ER_RUN);
-    philox(word, d->key, (uint64_t)run * BLOCKS);
+    philox(word, d->key, (uint64_t)run * BLOCKS, BLOCKS);
     if (d->kind == ER_RAND_INT && d->out->dtype == ER_I32) {
       integers(d, word, to, n);
       continue;
@@ -113,7 +113,7 @@ static void dropout_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   for (int64_t run = lo; run < hi; run++) {
     int64_t n = er_min64(ER_RUN, d->n - run * ER_RUN);
     const real *x = K(load)(d->x->dtype, er_at(d->x->data, d->x->dtype, run * ER_RUN), 1, n, buf);
-    philox(word, d->key, (uint64_t)run * BLOCKS);
+    philox(word, d->key, (uint64_t)run * BLOCKS, BLOCKS);
     for (int64_t i = 0; i < n; i++) y[i] = unit(word[i & 3][i >> 2]) < p ? 0 : x[i] * scale;
     K(store)(d->out->dtype, er_at(d->out->data, d->out->dtype, run * ER_RUN), 1, n, y);
   }
@@ -122,4 +122,17 @@ static void dropout_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 void K(dropout)(er_pool *pool, const er_view *y, const er_view *x, double p, er_key key) {
   draw d = {.out = y, .x = x, .key = key, .a = p, .n = er_view_count(x)};
   er_pool_run(pool, (d.n + ER_RUN - 1) / ER_RUN, er_grain(ER_RUN * 4), dropout_body, &d);
+}
+
+void K(keep)(real *y, int64_t n, double p, er_key key, uint64_t first) {
+  uint32_t word[4][BLOCKS];
+  real share = (real)p, scale = (real)(1 / (1 - p));
+  int64_t skip = (int64_t)(first % 4);
+  for (int64_t at = 0; at < n;) {
+    int64_t m = er_min64(n - at, ER_RUN - skip);
+    philox(word, key, (first + (uint64_t)at) / 4, (int)((skip + m + 3) / 4));
+    for (int64_t i = 0; i < m; i++) y[at + i] = unit(word[(skip + i) & 3][(skip + i) >> 2]) < share ? 0 : scale;
+    at += m;
+    skip = 0;                    /* a run after the first begins with a block */
+  }
 }

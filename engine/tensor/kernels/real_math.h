@@ -34,11 +34,12 @@ static inline uint32_t r_uint(float f) {
 static inline float r_abs(float x) { return fabsf(x); }
 static inline float r_sqrt(float x) { return sqrtf(x); }
 
-/* 2^k e^r with |r| <= ln(2)/2; 0 below the smallest normal number, inf above the largest. */
+/* 2^k e^r with |r| <= ln(2)/2; 0 below 2^-125.5, inf above the largest number.  Adding 1.5 2^23 rounds to a whole number
+ * and leaves it in the low bits; the power is made from 2^(k-1), so that k = 128 has one and k = -126 becomes 0. */
 static inline float r_exp(float x) {
   float c = x > 88.8f ? 88.8f : x;
   c = c < -87.4f ? -87.4f : c;
-  float k = rintf(c * 1.44269504088896341f);
+  float t = c * 1.44269504088896341f + 12582912.0f, k = t - 12582912.0f;
   float r = c - k * 0.693359375f;
   r = r + k * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
@@ -48,11 +49,7 @@ static inline float r_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t e = (int32_t)(k == k ? k : 0.0f);
-  int32_t half = e >> 1;                             /* in two steps: 2^128 is no float */
-  float y = p * r_bits((uint32_t)(half + 127) << 23) * r_bits((uint32_t)(e - half + 127) << 23);
-  y = x < -87.33654f ? 0.0f : y;
-  return x > 88.72283f ? INFINITY : y;
+  return (p + p) * r_bits((r_uint(t) + 126u) << 23);
 }
 
 /* x = 2^e m with m in [sqrt(1/2), sqrt(2)). */
@@ -117,6 +114,25 @@ static inline float r_pow(float x, float y) { return powf(x, y); }
 static inline float r_log1p(float x) { return log1pf(x); }
 
 #endif
+
+/* The inverse of the normal distribution's function, to nine digits (Acklam 2003): a ratio of polynomials in the
+ * middle, one in the root of a logarithm in the tails. */
+static inline double r_probit(double x) {
+  double near = x < 0.5 ? x : 1 - x, q = near - 0.5, r = q * q, t = sqrt(-2 * log(near));
+  if (near >= 0.02425) {
+    double up = ((((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.3577518672690) * r -
+                 30.66479806614716) * r + 2.506628277459239;
+    double low = ((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r -
+                  13.28068155288572) * r + 1;
+    t = -up * q / low;
+  } else {
+    double up = ((((-7.784894002430293e-3 * t - 0.3223964580411365) * t - 2.400758277161838) * t - 2.549732539343734) * t +
+                 4.374664141464968) * t + 2.938163982698783;
+    double low = (((7.784695709041462e-3 * t + 0.3224671290700398) * t + 2.445134137142996) * t + 3.754408661907416) * t + 1;
+    t = -up / low;
+  }
+  return x < 0.5 ? -t : t;
+}
 
 static inline real r_sigmoid(real x) {
   real e = r_exp(-r_abs(x)), y = 1 / (1 + e);

@@ -55,8 +55,11 @@ double K(exp_sum)(real *y, const real *x, int64_t n, real shift) {
   for (int64_t lo = 0; lo < n; lo += ER_RUN) {
     int64_t m = er_min64(ER_RUN, n - lo);
     real s = 0;
-    ER_SIMD for (int64_t i = 0; i < m; i++) y[lo + i] = r_exp(x[lo + i] - shift);
-    _Pragma("omp simd reduction(+ : s)") for (int64_t i = 0; i < m; i++) s += y[lo + i];
+    _Pragma("omp simd reduction(+ : s)") for (int64_t i = 0; i < m; i++) {
+      real e = r_exp(x[lo + i] - shift);
+      y[lo + i] = e;
+      s += e;
+    }
     total += (double)s;
   }
   return total;
