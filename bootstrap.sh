@@ -6,6 +6,7 @@ usage() {
   cat <<'USAGE'
 usage: bash bootstrap.sh run [ARGUMENTS...]   install what is missing, build, search with strategies/evolve.lua
        bash bootstrap.sh test                 install what is missing, build, run every test
+       bash bootstrap.sh text                 only get the text that the environment nanogpt trains on
 
 ARGUMENTS go to the strategy: `bash bootstrap.sh run --help` lists them.
 ERLUA_CMAKE_ARGS adds options to the configuration, for example -DERLUA_WERROR=ON.
@@ -16,6 +17,11 @@ home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config liblua5.4-dev libuv1-dev libsqlite3-dev libedit-dev
   libncurses-dev libbsd-dev libmd-dev libssl-dev libcurl4-openssl-dev libdnnl-dev libgomp1 ca-certificates bubblewrap)
 test_packages=(libcmocka-dev lua5.4 openssl sqlite3 patch procps python3 tmux)
+
+# GCIDE, a dictionary of 40 MB of English, as Debian 12 has it.
+text_package=dict-gcide
+text_sha256=802beb667e1fb666203e750f1faea60d5c202ac5430c2083c4180494609f10a7
+text_file=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/erlua/text/gcide.txt
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -59,6 +65,38 @@ build() {
   cmake --build "$home/build" >&2 || die "the build failed: see the compiler's message above"
 }
 
+is_the_text() { printf '%s  %s\n' "$text_sha256" "$1" | sha256sum --check --status 2>/dev/null; }
+
+# Unpacks the text of the package in the folder $1 to $2; nothing is installed, and root is not needed.
+unpack_text() {
+  local download=(apt-get -q -o APT::Sandbox::User=root download "$text_package")
+  (
+    cd "$1" || return
+    "${download[@]}" >&2 || { (missing=("$text_package") && apt update >&2) && "${download[@]}" >&2; } || return
+    dpkg -x "$text_package"_*.deb .
+  ) && gzip -dc "$1/usr/share/dictd/gcide.dict.dz" >"$2"
+}
+
+# False, and said why, where the text cannot be had.
+get_text() {
+  local work part
+  if is_the_text "$text_file"; then say "the text is there: $text_file"; return; fi
+  command -v dpkg >/dev/null && command -v apt-get >/dev/null ||
+    { say "this is no Debian: take the text of GCIDE, or any other, with --text FILE"; return 1; }
+  say "getting the text of Debian's package $text_package"
+  work=$(mktemp -d) && mkdir -p "${text_file%/*}" || return
+  part=$text_file.part.$$
+  if ! unpack_text "$work" "$part"; then
+    say "$text_package could not be had: see the message above. Usual causes: no network, or the package lists are old (apt-get update)"
+  elif ! is_the_text "$part"; then
+    say "the text in $text_package is not the one of Debian 12 (SHA-256 $text_sha256), so that scores could not be compared"
+  elif mv "$part" "$text_file"; then
+    say "the text is there now: $text_file"
+  fi
+  rm -rf "$work" "$part"
+  is_the_text "$text_file" || { say "any other text will do: --text FILE"; return 1; }
+}
+
 # The numbers of ctest's own summary, from the report it writes.
 closing_line() {
   awk '/<testsuite/ { inside = 1 }
@@ -88,6 +126,7 @@ case $verb in
   run)
     install_missing "${build_packages[@]}"
     build
+    get_text || true                      # without it a search with --env or --text still runs, and says so itself if not
     say "starting: erlua strategies/evolve.lua $*"
     exec "$home/build/erlua" strategies/evolve.lua "$@"
     ;;
@@ -96,6 +135,10 @@ case $verb in
     install_missing "${build_packages[@]}" "${test_packages[@]}"
     build
     run_tests
+    ;;
+  text)
+    [ $# = 0 ] || { usage >&2; exit 2; }
+    get_text
     ;;
   -h | --help | help) usage ;;
   *)

@@ -2,6 +2,7 @@
 #ifndef ER_BASE_CLOCK_H
 #define ER_BASE_CLOCK_H
 
+#include <sys/time.h>
 #include <time.h>
 
 static inline double er_clock_read(clockid_t id) {
@@ -12,5 +13,7 @@ static inline double er_clock_read(clockid_t id) {
 
 static inline double er_clock_wall(void) { return er_clock_read(CLOCK_REALTIME); }
 static inline double er_clock_mono(void) { return er_clock_read(CLOCK_MONOTONIC); }
+
+static inline double er_clock_seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
 
 #endif

@@ -326,6 +326,10 @@ bool er_replay_step(er_host *h) {
   }
   er_op_unlist(op, &h->start_first, &h->start_last);
   op->ord = row.ord;
+  if (!is_expiry(&row)) {                       /* where it was asked for first is what the journal says */
+    er_free(op->line);
+    op->line = er_strdup(row.line);
+  }
   er_buf_clear(&op->result);
   er_buf_add(&op->result, row.result, row.result_len);
   if (h->offline && add_row(h, op, &err) < 0) er_host_fatal(h, &err);

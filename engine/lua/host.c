@@ -32,6 +32,7 @@ static int panic(lua_State *L) {
 er_host *er_host_new(int argc, char **argv) {
   er_host *h = er_calloc(1, sizeof *h);
   h->alloc = er_alloc_new();
+  h->began = er_clock_mono();
   h->L = lua_newstate(er_alloc_lua, h->alloc);
   lua_atpanic(h->L, panic);
   h->loop = er_loop_new();

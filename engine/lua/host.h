@@ -105,6 +105,7 @@ typedef struct { lua_State *co; int ref; } er_idle_thread;
 struct er_host {
   lua_State *L;
   struct er_alloc *alloc;        /* its memory */
+  double began;                  /* on the monotonic clock */
   er_loop *loop;
   er_store *store;               /* the study's file; NULL before a study is opened */
   er_store *source;              /* where replay reads: store, or another file offline */

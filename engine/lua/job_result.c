@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -161,16 +162,27 @@ static void add_metrics(er_buf *b, const er_job_result *r) {
   else if (r->has_metrics) add_string(b, "metrics", er_buf_cstr(&r->metrics), r->metrics.len);
 }
 
+/* Which machine this is, as a study records it: $ERLUA_HOST, else its own name. */
+static void add_host(er_buf *b) {
+  const char *given = getenv("ERLUA_HOST");
+  char own[256] = "";
+  if (given == NULL || *given == '\0') gethostname(own, sizeof own - 1);
+  const char *name = *own != '\0' ? own : given != NULL && *given != '\0' ? given : "unknown";
+  add_string(b, "host", name, strlen(name));
+}
+
 /* The one JSON value that stands for the job from now on. */
 void er_job_op_result(er_job_op *o, const er_job_result *r) {
   er_buf *b = &o->op.result;
   er_buf_str(b, "[{");
   if (o->inspect && r->ended != ER_ENDED_LAUNCH && r->ended != ER_ENDED_LOST) add_artifact(b, o, r->survivors);
   er_buf_fmt(b, "\"cpu_s\":%.3f,\"ended\":\"%s\",\"exit_code\":%d,", r->cpu_s, er_job_ended_name(r->ended), r->exit_code);
+  add_host(b);
   add_string(b, "log", er_buf_cstr(&r->log), r->log.len);
   add_metrics(b, r);
   er_buf_fmt(b, "\"peak_memory\":%llu,", (unsigned long long)r->peak_memory);
   add_string(b, "reason", r->reason, strlen(r->reason));
+  if (o->op.host->no_sandbox) er_buf_str(b, "\"sandbox\":false,");
   er_buf_fmt(b, "\"signal\":%d,\"starts\":%d,\"wall_s\":%.3f}]", r->signal, r->starts, r->wall_s);
 }
 typedef struct { er_host *h; int64_t job; } copy_state;

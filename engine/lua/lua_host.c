@@ -70,15 +70,13 @@ static int host_at_end(lua_State *L) {
   return 0;
 }
 
-static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
-
 /* usage() -> CPU seconds of the engine alone, of what it waited for, peak memory in bytes */
 static int host_usage(lua_State *L) {
   struct rusage self, children;
   getrusage(RUSAGE_SELF, &self);
   getrusage(RUSAGE_CHILDREN, &children);
-  lua_pushnumber(L, seconds(self.ru_utime) + seconds(self.ru_stime));
-  lua_pushnumber(L, seconds(children.ru_utime) + seconds(children.ru_stime));
+  lua_pushnumber(L, er_clock_seconds(self.ru_utime) + er_clock_seconds(self.ru_stime));
+  lua_pushnumber(L, er_clock_seconds(children.ru_utime) + er_clock_seconds(children.ru_stime));
   lua_pushinteger(L, (lua_Integer)self.ru_maxrss * 1024);
   return 3;
 }

@@ -1,7 +1,9 @@
 /* lua_task.c - erlua.core.task: spawn, wait, cancel, groups, sleep, clocks. */
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -272,6 +274,35 @@ static int task_now(lua_State *L) {
   return er_effect_now(L, "now", "[]", 2, read_clock, NULL);
 }
 
+/* What this process has used of its job's budget: CPU seconds, also of children it has waited for, or seconds since it began. */
+static double used_of_budget(const er_host *h) {
+  const char *clock = getenv("ERLUA_BUDGET_CLOCK");
+  struct rusage own, children;
+  if (clock == NULL || strcmp(clock, "cpu") != 0) return er_clock_mono() - h->began;
+  getrusage(RUSAGE_SELF, &own);
+  getrusage(RUSAGE_CHILDREN, &children);
+  return er_clock_seconds(own.ru_utime) + er_clock_seconds(own.ru_stime) + er_clock_seconds(children.ru_utime) +
+         er_clock_seconds(children.ru_stime);
+}
+
+/* ud: the budget in seconds */
+static void read_budget(lua_State *L, void *ud, er_buf *out) {
+  er_buf_fmt(out, "[%.17g]", *(double *)ud - used_of_budget(er_host_of(L)));
+}
+
+/* time_left() -> seconds of the job's budget, below 0 when it is used up; math.huge where there is none. */
+static int task_time_left(lua_State *L) {
+  const char *text = getenv("ERLUA_BUDGET");
+  char *end;
+  double budget = text != NULL ? strtod(text, &end) : 0;
+  lua_settop(L, 0);
+  if (text == NULL || end == text || *end != '\0' || !isfinite(budget)) {
+    lua_pushnumber(L, HUGE_VAL);
+    return 1;
+  }
+  return er_effect_now(L, "time_left", "[]", 2, read_budget, &budget);
+}
+
 /* For what is only shown: not journaled, never let it decide anything. */
 static int task_clock(lua_State *L) {
   lua_pushnumber(L, er_clock_mono());
@@ -291,7 +322,8 @@ static int task_live(lua_State *L) {
 }
 
 static const luaL_Reg tasklib[] = {
-  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"pause", er_task_pause},
+  {"spawn", task_spawn}, {"group", task_group}, {"sleep", task_sleep}, {"now", task_now}, {"time_left", task_time_left},
+  {"pause", er_task_pause},
   {"clock", task_clock}, {"path", task_path}, {"live", task_live}, {NULL, NULL}
 };
 static const luaL_Reg task_methods[] = {

@@ -15,7 +15,9 @@ int luaopen_erlua_core_job(lua_State *L);
 int luaopen_erlua_core_exec(lua_State *L);
 int luaopen_erlua_core_http(lua_State *L);
 int luaopen_erlua_core_box(lua_State *L);
+int luaopen_erlua_core_restricted(lua_State *L);
 int luaopen_erlua_core_patch(lua_State *L);
 int luaopen_erlua_core_tensor(lua_State *L);
+int luaopen_erlua_core_model(lua_State *L);
 
 #endif

@@ -27,8 +27,10 @@ static const luaL_Reg modules[] = {
   {"erlua.core.exec", luaopen_erlua_core_exec},
   {"erlua.core.http", luaopen_erlua_core_http},
   {"erlua.core.box", luaopen_erlua_core_box},
+  {"erlua.core.restricted", luaopen_erlua_core_restricted},
   {"erlua.core.patch", luaopen_erlua_core_patch},
   {"erlua.core.tensor", luaopen_erlua_core_tensor},
+  {"erlua.core.model", luaopen_erlua_core_model},
   {"erlua.core.rng", luaopen_erlua_core_rng},
   {NULL, NULL}
 };

@@ -7,10 +7,11 @@
 
 #define TRIAL_COLUMNS \
   "t.id, t.epoch, i.text AS idea, i.prompt, i.model, t.parents, t.outcome, t.stage, t.reason," \
-  " t.reward, t.metrics, t.patch, t.wall_s," \
+  " t.reward, t.metrics, t.patch, t.wall_s, t.host, t.trusted, t.review," \
   " (SELECT m.model FROM implementations m WHERE m.trial = t.id ORDER BY m.n DESC LIMIT 1) AS implementer"
 #define KNOWN_COST "CASE WHEN count(cost) = count(*) THEN sum(cost) END"
 #define TOKENS "sum(input + cache_read + cache_write + output)"
+#define BAR(by_host, other) "coalesce((SELECT b.value FROM json_each(" by_host ") b WHERE b.key = t.host), " other ")"
 #define FINISHED " WHERE t.done IS NOT NULL AND t.done < ?1"
 
 const er_query er_queries[] = {
@@ -21,7 +22,13 @@ const er_query er_queries[] = {
 
   /* A strategy's reads. */
   {"finished_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " ORDER BY t.id"},
-  {"above_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " AND t.outcome = 'ok' AND t.reward > ?2 ORDER BY t.id"},
+  /* What a trial must be above depends on where it ran: ?2 is {host: reward}, ?3 for all others. */
+  {"above_ids", "SELECT t.id, t.reward FROM trials t" FINISHED " AND t.outcome = 'ok' AND t.reward > " BAR("?2", "?3") " ORDER BY t.id"},
+  /* The best trial of each patch that is above; ?4 of them. */
+  {"candidates", "WITH ranked AS (SELECT t.id, t.reward, row_number() OVER (PARTITION BY t.patch ORDER BY t.reward DESC, t.id) AS k"
+                 " FROM trials t JOIN ideas i ON i.id = t.idea" FINISHED " AND t.outcome = 'ok' AND i.prompt <> 'baseline'"
+                 " AND t.reward > " BAR("?2", "?3") ") SELECT id, reward FROM ranked WHERE k = 1 ORDER BY reward DESC, id LIMIT ?4"},
+  {"rounds", "SELECT * FROM rounds ORDER BY id"},
   {"trial", "SELECT " TRIAL_COLUMNS ", i.reply FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.id = ?1"},
   {"trial_patch", "SELECT t.id, t.reward, t.outcome, p.diff, p.digest FROM trials t"
                   " LEFT JOIN patches p ON p.digest = t.patch WHERE t.id = ?1"},
@@ -68,7 +75,15 @@ const er_query er_queries[] = {
                    " sum(state = 'cancelled') AS cancelled, sum(state IN ('error', 'lost')) AS failed FROM calls GROUP BY 1, 2 ORDER BY 1, 2"},
   {"report_questions", "SELECT count(*) AS n, coalesce(sum(wanted), 0) AS wanted, coalesce(sum(got), 0) AS got,"
                        " coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(code = 'refusal'), 0) AS refused FROM questions"},
-  {"report_work", "SELECT coalesce(sum(wall_s), 0.0) AS wall_s FROM trials"},
+  {"report_work", "SELECT (SELECT coalesce(sum(wall_s), 0.0) FROM trials) + (SELECT coalesce(sum(wall_s), 0.0) FROM reruns) AS wall_s"},
+  {"report_untrusted", "SELECT count(*) AS n FROM trials WHERE trusted = 0"},
+  {"report_review", "SELECT id, review FROM trials WHERE review IS NOT NULL ORDER BY id"},
+  {"report_above", "SELECT count(*) AS n FROM trials t JOIN ideas i ON i.id = t.idea WHERE t.outcome = 'ok'"
+                   " AND i.prompt <> 'baseline' AND t.reward > " BAR("?1", "?2")},
+  {"baseline_trial", "SELECT t.id, t.outcome, t.reason, t.reward, t.host FROM trials t JOIN ideas i ON i.id = t.idea"
+                     " WHERE i.prompt = 'baseline' ORDER BY t.id LIMIT 1"},
+  {"reruns", "SELECT * FROM reruns ORDER BY id"},
+  {"reruns_of_trial", "SELECT * FROM reruns WHERE trial = ?1 ORDER BY id"},
   {"stages_run", "SELECT stage, count(DISTINCT trial) AS n FROM jobs GROUP BY stage ORDER BY stage"},
   {"patch_count", "SELECT count(DISTINCT t.patch) AS n FROM trials t JOIN patches p ON p.digest = t.patch WHERE p.diff <> ''"},
   /* At most ?1 of the patches, in the order of their first trials, at even distances. */
@@ -79,12 +94,14 @@ const er_query er_queries[] = {
                    " WHERE r.k = 0 OR r.k * ?1 / r.n <> (r.k - 1) * ?1 / r.n ORDER BY r.k"},
   {"events", "SELECT * FROM events ORDER BY id"},
   {"job_curve", "SELECT n, name, step, value FROM metrics WHERE job = ?1 ORDER BY n, name"},
-  {"folder_done", "SELECT j.id FROM jobs j JOIN trials t ON t.id = j.trial WHERE j.id = ?1 AND t.outcome IS NOT NULL"},
+  {"folder_done", "SELECT j.id FROM jobs j LEFT JOIN trials t ON t.id = j.trial LEFT JOIN reruns r ON r.id = j.rerun"
+                  " WHERE j.id = ?1 AND (t.outcome IS NOT NULL OR r.outcome IS NOT NULL)"},
   {"open_jobs", "SELECT * FROM jobs WHERE ended IS NULL ORDER BY id"},
   /* Ranks are by reward, then by number, so that equal rewards have an order too. */
   {"ranked_before", "SELECT count(*) AS n FROM (SELECT 1 FROM trials WHERE reward >= ?1 AND (reward > ?1 OR id < ?2) LIMIT ?3)"},
   {"rank", "SELECT id FROM trials WHERE reward IS NOT NULL ORDER BY reward DESC, id LIMIT 1 OFFSET ?1"},
   {"max_ids", "SELECT (SELECT coalesce(max(id), 0) FROM trials) AS trial, (SELECT coalesce(max(id), 0) FROM jobs) AS job,"
+              " (SELECT coalesce(max(id), 0) FROM reruns) AS rerun, (SELECT coalesce(max(id), 0) FROM rounds) AS round,"
               " (SELECT coalesce(max(id), 0) FROM questions) AS question"},
   {"idea_texts", "SELECT text FROM ideas ORDER BY id"},
   /* What was spent: calls to models (an open one was lost with its engine), jobs, time. */

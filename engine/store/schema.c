@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-const int er_schema_version = 2;
+const int er_schema_version = 3;
 
 const char *const er_schema_migrations[] = {
   /* 0 -> 1 */
@@ -68,6 +68,24 @@ const char *const er_schema_migrations[] = {
   "CREATE TABLE questions("
   "  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, wanted INTEGER NOT NULL,"
   "  got INTEGER NOT NULL, duplicates INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, tick INTEGER NOT NULL) STRICT;",
+
+  /* 2 -> 3: patches that are run again.  A re-run belongs to a trial and is none: it has another seed or
+   * preset, and its jobs name it instead of the trial.  Rounds are kept so that a study whose epochs were
+   * raised knows what came between them.  trusted 0: scored outside the sandbox. */
+  "ALTER TABLE trials ADD COLUMN host TEXT;"
+  "ALTER TABLE trials ADD COLUMN trusted INTEGER NOT NULL DEFAULT 1;"
+  "ALTER TABLE trials ADD COLUMN review TEXT;"
+  "UPDATE trials SET trusted = 0 WHERE reward IS NOT NULL"
+  "  AND (SELECT json_extract(options, '$.sandbox') FROM studies) = 0;"
+  "CREATE TABLE reruns("
+  "  id INTEGER PRIMARY KEY, trial INTEGER NOT NULL REFERENCES trials(id), purpose TEXT NOT NULL,"
+  "  seed INTEGER NOT NULL, preset TEXT, outcome TEXT, stage TEXT, reason TEXT, reward REAL, metrics TEXT,"
+  "  wall_s REAL, host TEXT, trusted INTEGER NOT NULL DEFAULT 1, review TEXT) STRICT;"
+  "CREATE INDEX reruns_by_trial ON reruns(trial);"
+  "CREATE TABLE rounds("
+  "  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, epoch INTEGER NOT NULL, n INTEGER NOT NULL, seeds INTEGER NOT NULL,"
+  "  preset TEXT, tick INTEGER NOT NULL) STRICT;"
+  "ALTER TABLE jobs ADD COLUMN rerun INTEGER;",
 };
 
 /* What a canonical dump holds, in this order.  Left out: progress and events
@@ -77,13 +95,15 @@ const char *const er_schema_dump[] = {
   "ideas", "SELECT * FROM ideas ORDER BY id",
   "patches", "SELECT * FROM patches ORDER BY digest",
   "trials", "SELECT * FROM trials ORDER BY id",
-  "jobs", "SELECT id,trial,stage,path,seq,ended,exit_code,signal,reason,starts,wall_s,cpu_s,peak_memory,log"
+  "jobs", "SELECT id,trial,stage,path,seq,ended,exit_code,signal,reason,starts,wall_s,cpu_s,peak_memory,log,rerun"
           " FROM jobs ORDER BY id",
   "metrics", "SELECT m.* FROM metrics m JOIN jobs j ON j.id = m.job WHERE j.ended IS NOT NULL ORDER BY job,n,name",
   "evaluations", "SELECT * FROM evaluations ORDER BY trial",
   "calls", "SELECT * FROM calls ORDER BY id",
   "implementations", "SELECT * FROM implementations ORDER BY trial,n",
   "questions", "SELECT * FROM questions ORDER BY id",
+  "reruns", "SELECT * FROM reruns ORDER BY id",
+  "rounds", "SELECT * FROM rounds ORDER BY id",
   "effects", "SELECT path,seq,ord,kind,hex(digest),call,line,result FROM effects ORDER BY path,seq",
   NULL, NULL,
 };

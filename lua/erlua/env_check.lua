@@ -6,8 +6,8 @@ local M = {}
 
 local FIELDS = {
   name = "string", about = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
-  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths",
-  budget = "table", limits = "table", presets = "table",
+  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths", inputs = "inputs",
+  budget = "table", limits = "table", presets = "table", plausible = "bounds",
 }
 local LIMITS = {
   wall = units.seconds, cpu = units.seconds, grace = units.seconds, memory = units.bytes, disk = units.bytes,
@@ -66,8 +66,30 @@ function TYPES.command(v)
   return true
 end
 
+function TYPES.bounds(v)
+  local ok = type(v) == "table" and next(v) ~= nil
+  for name, x in pairs(ok and v or {}) do ok = ok and (name == "min" or name == "max") and type(x) == "number" and x == x end
+  return ok and not (v.min and v.max and v.min > v.max), "must hold min, max or both: what the metric can be"
+end
+
 function TYPES.direction(v) return v == "min" or v == "max", "must be \"min\" or \"max\"" end
 TYPES["function"] = function(v) return v == "function", "must be a function of the metrics" end
+
+-- Either a text and the command that makes files of it, or a folder of the cache that holds them.
+function TYPES.inputs(v)
+  if type(v) ~= "table" then return false, "must be { text =, prepare = } or { folder = }" end
+  for name, x in pairs(v) do
+    if name == "prepare" then
+      if not TYPES.command(x) then return false, ".prepare " .. select(2, TYPES.command(x)) end
+    elseif name ~= "text" and name ~= "folder" and name ~= "get" then return false, "takes text, prepare, folder and get, not '" .. tostring(name) .. "'"
+    elseif not is_text(x) then return false, "." .. name .. " must be a text" end
+  end
+  for _, name in ipairs { v.text or "-", v.folder or "-" } do
+    if name:find("/", 1, true) or name:find("^%.") then return false, "names a file or a folder of erlua's cache, without '/' and not '" .. name .. "'" end
+  end
+  return (v.text ~= nil) == (v.prepare ~= nil) and (v.text ~= nil) ~= (v.folder ~= nil), "must be { text =, prepare = } or { folder = }"
+end
+
 function TYPES.table(v) return type(v) == "table", "must be a table" end
 
 -- Each field by itself; `prefix` is where it stands.
@@ -175,8 +197,8 @@ function M.env(spec, preset)
     name = spec.name, about = spec.about, editable = spec.editable, frozen = spec.frozen or {},
     region = spec.region, check_command = spec.check, train_command = spec.train,
     evaluate_command = spec.evaluate, given_limits = spec.limits, metric = spec.metric,
-    direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},
-    limits = limits, budget = budget, preset = preset, presets = spec.presets or {},
+    direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {}, inputs = spec.inputs,
+    plausible = spec.plausible, limits = limits, budget = budget, preset = preset, presets = spec.presets or {},
   }
 end
 

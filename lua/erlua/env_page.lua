@@ -1,6 +1,7 @@
 -- env_page.lua - an environment as data and as a page: what may be edited, what scores it,
 -- which commands run within which limits.
 
+local inputs = require("erlua.env_inputs")
 local json = require("erlua.json")
 local text = require("erlua.text")
 local pages = require("erlua.page")
@@ -24,15 +25,16 @@ local function budget_of(env)
 end
 
 ---@param env erlua.env
+---@param input? string  the text that was given
 ---@return table
-function M.data(env)
+function M.data(env, input)
   return {
     name = env.name, dir = env.dir or json.null, digest = env.digest, preset = env.preset or json.null,
     presets = sorted(env.presets), editable = with_sizes(env, sorted(env.pristine)), frozen = with_sizes(env, env.frozen_files),
     data = with_sizes(env, env.data_files), region = env.region or json.null, read = env.read,
     check = env.check_command or json.null, train = env.train_command, evaluate = env.evaluate_command,
     metric = env.metric, direction = env.direction, reward_function = env.has_reward, limits = json.object(env.limits),
-    budget = budget_of(env),
+    budget = budget_of(env), inputs = inputs.words(env, { text = input }) or json.null,
   }
 end
 
@@ -80,6 +82,7 @@ function M.add(page, d)
   if d.region ~= json.null then page:pair("region", "between " .. d.region .. "-START and " .. d.region .. "-END") end
   files(page, "frozen", d.frozen)
   files(page, "data", d.data)
+  if d.inputs ~= json.null then page:pair("inputs", d.inputs) end
   if #d.read > 0 then page:pair("read", table.concat(d.read, ", ")) end
   command(page, "check", d.check)
   command(page, "train", d.train)

@@ -36,7 +36,7 @@ end
 ---@param changes? table<string, string|false>
 ---@return table|nil metrics
 ---@return number|string reward  or why there is none
----@return string|table code  "bad_metric", "crash", …; on success the job's result
+---@return string|table code  "bad_metric", "tampered", "crash", …; on success the job's result
 function M.evaluate(env, artifact, changes)
   local data = data_of(env)
   local spec = { files = M.workspace(env, changes), limits = env.given_limits, metrics = true, artifact = fs.realpath(artifact),
@@ -52,8 +52,8 @@ function M.evaluate(env, artifact, changes)
   local metrics, reward
   metrics, message = json.decode(result.metrics or "")
   if type(metrics) ~= "table" then return nil, message or "no metrics", "bad_metric" end
-  reward, message = env:score(metrics)
-  if not reward then return nil, message, "bad_metric" end
+  reward, message, code = env:score(metrics)
+  if not reward then return nil, message, code end
   return metrics, reward, result
 end
 

@@ -19,11 +19,15 @@ local LAZY = {
   map     = { "erlua.tasks", "map" },
   each    = { "erlua.tasks", "each" },
   timeout = { "erlua.tasks", "timeout" },
-  restricted = { "erlua.core.box", "new" },
+  restricted = { "erlua.restricted", "open" },
   json    = "erlua.json",
   show    = { "erlua.show", "value" },
   random  = { "erlua.tasks", "random" },
   tensor  = "erlua.tensor",
+  nn      = "erlua.nn",
+  optim   = "erlua.optim",
+  safetensors = "erlua.safetensors",
+  data    = "erlua.data",
 }
 
 ---Starts fn in a task of its own; it runs at the next wait of the caller.
@@ -42,6 +46,11 @@ M.pause = task.pause
 ---The time of day in seconds since 1970, journaled: a resumed study reads the same.
 ---@return number
 M.now = task.now
+
+---What is left of the job's budget, by its clock ($ERLUA_BUDGET_CLOCK): CPU seconds of this process and of children
+---it has waited for, or seconds since it began.  Below 0 when it is used up; math.huge without a budget.
+---@return number seconds
+M.time_left = task.time_left
 
 ---Runs fn once in the life of a study and records what it returns; a resumed or
 ---replayed study is handed the record.  For whatever else comes from outside.

@@ -8,6 +8,7 @@ local progress = require("erlua.progress")
 local pages = require("erlua.page")
 local report_data = require("erlua.report_data")
 local report_models = require("erlua.report_models")
+local report_gains = require("erlua.report_gains")
 
 local M = {}
 
@@ -99,7 +100,7 @@ end
 
 local function rewards(page, d)
   page:title("Rewards by epoch")
-  if d.baseline then page:add("  baseline " .. text.number(d.baseline)) end
+  report_gains.baseline(page, d)
   page:grid(EPOCH_COLUMNS, epoch_rows(d.epochs), 2)
   if #d.epochs < 2 then return end
   spark(page, "best", d.epochs, "best")
@@ -119,16 +120,19 @@ end
 
 -- ---- the best trial --------------------------------------------------------------------
 
+-- One run says little where scores are noisy: what was not confirmed says so.
 local function against_baseline(best)
   local gain, share = best.improvement, best.improvement_share
+  if best.confirmed then return "; confirmed: " .. report_gains.difference(best.gain) end
   if not gain then return "" end
   if gain == 0 then return ", the same as the baseline" end
   local percent = share and string.format(" (%+.1f %%)", share * 100) or ""
-  return string.format(", %s %s the baseline%s", text.number(math.abs(gain)), gain > 0 and "above" or "below", percent)
+  return string.format(", %s %s the baseline%s%s", text.number(math.abs(gain)), gain > 0 and "above" or "below", percent,
+    gain > 0 and (best.gain and "; not confirmed" or ", in one run") or "")
 end
 
 local function best_trial(page, d, where)
-  local best = d.best
+  local best = d.gained or d.best
   page:title("Best trial")
   if not best then return page:paragraph("No idea came to a reward. `erlua trials " .. where .. "` lists why.", 2) end
   page:paragraph(string.format("Trial %d of epoch %d: reward %s%s", best.id, best.epoch, text.number(best.reward),
@@ -140,7 +144,7 @@ local function best_trial(page, d, where)
 end
 
 local function foot(page, d, where)
-  local id = d.best and d.best.id
+  local id = (d.gained or d.best or {}).id
   page:title("Further")
   page:command("study", pages.path(d.study .. "/study.db"))
   page:command("trials", "erlua trials " .. where .. " --sort reward --top 10")
@@ -155,12 +159,15 @@ end
 local function show(d)
   local page, where = pages.new(), pages.path(d.study)
   head(page, d)
+  report_gains.doubts(page, d)
   funnel(page, d)
   if d.trials > 0 then
     if #d.calls > 0 then report_models.rates(page, d.models) end
     report_models.calls(page, d.calls)
     rewards(page, d)
     diversity(page, d)
+    report_gains.gains(page, d)
+    report_gains.scales(page, d)
   elseif d.baseline then
     page:paragraph("The baseline has the reward " .. text.number(d.baseline) .. "; there are no ideas yet.", 2)
   end

@@ -5,6 +5,7 @@ local fs = require("erlua.core.fs")
 local json = require("erlua.json")
 local diversity = require("erlua.diversity")
 local trials = require("erlua.trials_data")
+local gains_data = require("erlua.gains_data")
 
 local M = {}
 
@@ -20,15 +21,24 @@ local function funnel(store)
   return rows, outcomes, n
 end
 
-local function best_of(store, baseline)
-  local row = trials.rows(store, "report_best")[1]
-  if not row then return nil end
+-- A trial with all that the report tells of it.
+local function in_full(store, row, baseline, gain)
   local t = trials.trial(row)
-  local diff = trials.diff(store, row.id)
-  local gain = baseline and row.reward - baseline
+  local above = baseline and row.reward - baseline
   return { id = t.id, epoch = t.epoch, idea = t.idea, parents = t.parents, reward = row.reward, metrics = t.metrics,
-    patch = row.patch, diff = fs.clean(diff or ""), improvement = gain,
-    improvement_share = gain and baseline ~= 0 and gain / math.abs(baseline) or nil }
+    patch = row.patch, diff = fs.clean(trials.diff(store, row.id) or ""), confirmed = gain ~= nil and gain.confirmed, gain = gain,
+    improvement = above, improvement_share = above and baseline ~= 0 and above / math.abs(baseline) or nil }
+end
+
+-- The trial with the highest reward, which may be luck, and the largest confirmed gain.
+local function best_of(store, baseline, list)
+  local row, first = trials.rows(store, "report_best")[1], list[1]
+  local judged, gained = nil, nil
+  for _, g in ipairs(list) do
+    if row and g.id == row.id then judged = g end
+  end
+  if first and first.confirmed then gained = in_full(store, trials.rows(store, "trial", first.id)[1], baseline, first) end
+  return row and in_full(store, row, baseline, judged), gained
 end
 
 local function diversity_of(store)
@@ -51,13 +61,18 @@ function M.read(store, dir)
   local row = trials.rows(store, "study")[1]
   local options = json.decode(row.options)
   local rows, outcomes, n = funnel(store)
+  local known = gains_data.read(store)
+  local best, gained = best_of(store, row.baseline, known.gains)
   return {
     models = trials.rows(store, "report_models"), calls = trials.rows(store, "report_calls"),
     questions = trials.rows(store, "report_questions")[1],
     study = dir, name = row.name, script = row.script, env = row.env, model = options.ideator or options.model,
     implementer = options.implementer, seed = row.seed, state = row.state, epochs_wanted = options.epochs, baseline = row.baseline, trials = n, funnel = rows,
     outcomes = outcomes, has_check = has_check(store), epochs = trials.rows(store, "report_epochs"),
-    best = best_of(store, row.baseline), diversity = diversity_of(store), job_s = trials.rows(store, "report_work")[1].wall_s,
+    baseline_runs = known.baseline_runs, above_baseline = known.above_baseline, confirmation = known.confirmation,
+    gains = known.gains, generalization = known.generalization, untrusted = trials.rows(store, "report_untrusted")[1].n,
+    review = trials.rows(store, "report_review"),
+    best = best, gained = gained, diversity = diversity_of(store), job_s = trials.rows(store, "report_work")[1].wall_s,
   }
 end
 
@@ -70,20 +85,32 @@ local function with_nulls(t, names)
   return out
 end
 
+local GAIN = { "stage", "reason", "host", "review", "rewards", "seeds", "mean", "sd", "difference", "share", "standard_error", "degrees", "baseline" }
+
+local function each_with_nulls(list, names)
+  local out = {}
+  for i, t in ipairs(list) do out[i] = with_nulls(t, names) end
+  return out
+end
+
 ---The data with null for what is not known, as `erlua report --json` prints it.
 ---@param data table
 ---@return table
 function M.document(data)
-  local doc = with_nulls(data, { "baseline", "best", "epochs_wanted", "model", "implementer" })
+  local doc = with_nulls(data, { "baseline", "best", "epochs_wanted", "model", "implementer", "above_baseline" })
   doc.outcomes = json.object(with_nulls(data.outcomes, {}))
   doc.diversity = with_nulls(data.diversity, { "distance" })
-  doc.epochs, doc.funnel = {}, {}
-  for i, e in ipairs(data.epochs) do doc.epochs[i] = with_nulls(e, { "best", "mean" }) end
-  doc.models, doc.calls = {}, {}
-  for i, m in ipairs(data.models) do doc.models[i] = with_nulls(m, { "implementer", "mean", "best" }) end
-  for i, c in ipairs(data.calls) do doc.calls[i] = with_nulls(c, { "cost" }) end
-  for i, f in ipairs(data.funnel) do doc.funnel[i] = with_nulls(f, { "stage" }) end
+  doc.epochs = each_with_nulls(data.epochs, { "best", "mean" })
+  doc.models = each_with_nulls(data.models, { "implementer", "mean", "best" })
+  doc.calls = each_with_nulls(data.calls, { "cost" })
+  doc.funnel = each_with_nulls(data.funnel, { "stage" })
+  doc.baseline_runs = each_with_nulls(data.baseline_runs, { "mean", "sd", "bar" })
+  doc.gains = each_with_nulls(data.gains, GAIN)
+  doc.generalization = each_with_nulls(data.generalization, { "baseline", "rank_correlation" })
+  for _, g in ipairs(doc.generalization) do g.ideas = each_with_nulls(g.ideas, { "there" }) end
   if data.best then doc.best = with_nulls(data.best, { "improvement", "improvement_share" }) end
+  if data.best then doc.best.gain = nil end         -- it stands in `gains`
+  doc.gained = nil
   return doc
 end
 

@@ -19,8 +19,11 @@ local function limits_of(env, with_budget)
   return out
 end
 
-local function variables_of(study)
-  local env, out = study.env, { "ERLUA_SEED=" .. study.opt.seed }
+local function seed_of(seed) return "ERLUA_SEED=" .. seed end
+
+-- The seed stands first, where a re-run has its own.
+local function variables_of(env, seed)
+  local out = { seed_of(seed) }
   if env.preset then out[#out + 1] = "ERLUA_PRESET=" .. env.preset end
   if env.budget then
     out[#out + 1] = string.format("ERLUA_BUDGET=%.14g", env.budget.seconds)
@@ -32,8 +35,7 @@ end
 local function holds(folder, path) return (path .. "/"):sub(1, #folder + 1) == folder .. "/" end
 
 -- What env.lua lets the jobs read must not show them the study or the evaluation's data.
-local function check_read(study)
-  local env = study.env
+local function check_read(study, env)
   for _, path in ipairs(env.read) do
     local real, shown = fs.realpath(path) or path, nil
     if holds(real, study.dir) or holds(study.dir, real) then shown = "the study's folder " .. study.dir end
@@ -46,11 +48,12 @@ local function check_read(study)
 end
 
 ---@param study erlua.study
-function M.new(study)
-  local env = study.env
-  if study.how ~= "replayed" then check_read(study) end
+---@param env? erlua.env  the study's own, or the same with another preset
+function M.new(study, env)
+  env = env or study.env
+  if study.how ~= "replayed" then check_read(study, env) end
   local self = setmetatable({ study = study, env = env, dir = study.dir, sandbox = study.opt.sandbox ~= false,
-    frozen = {}, data = {}, binds = {}, pristine = {}, variables = variables_of(study), limits = limits_of(env, false),
+    frozen = {}, data = {}, binds = {}, pristine = {}, variables = variables_of(env, study.opt.seed), limits = limits_of(env, false),
     train_limits = limits_of(env, true) }, Stages)
   for path in pairs(env.pristine) do self.pristine[#self.pristine + 1] = path end
   for _, path in ipairs(env.frozen_files) do self.frozen[#self.frozen + 1] = { path = path, from = self:source(path) } end
@@ -92,15 +95,30 @@ function Stages:work(t)
   return out
 end
 
+-- The variables of a re-run, which has a seed of its own.
+local function reseeded(variables, seed)
+  local out = table.move(variables, 1, #variables, 1, {})
+  out[1] = seed_of(seed)
+  return out
+end
+
+-- What tells this job from others in the journal.
+local function key_of(self, t, stage)
+  if not t.rerun then return json.encode { t.id, stage, t.patch, self.env.digest } end
+  return json.encode { t.id, stage, t.patch, self.env.digest, t.rerun, t.seed, self.env.preset or "" }
+end
+
 -- Runs a job of trial t and keeps its row; the result is the supervisor's word.  Instead of a
--- trial it takes one of its samples, which share its number, jobs and folders.
+-- trial it takes one of its samples, which share its number, jobs and folders, or a re-run,
+-- whose jobs are not the trial's.
 function Stages:run(t, stage, spec)
   local id = job.next_id()
   spec.id, spec.dir = id, self.dir .. "/jobs/" .. id
-  spec.key = json.encode { t.id, stage, t.patch, self.env.digest }
+  spec.key = key_of(self, t, stage)
+  if t.seed then spec.env = reseeded(spec.env, t.seed) end
   t.jobs[stage] = id                           -- the last of its kind; the folders of all go in the end
   t.folders[#t.folders + 1] = id
-  core.put("jobs", { id = id, trial = t.id, stage = stage, path = job.path(), seq = job.seq() + 1, folder = "jobs/" .. id })
+  core.put("jobs", { id = id, trial = not t.rerun and t.id or nil, rerun = t.rerun, stage = stage, path = job.path(), seq = job.seq() + 1, folder = "jobs/" .. id })
   local r = job.run(spec)
   core.update("jobs", { id = id, ended = r.ended, exit_code = r.exit_code, signal = r.signal, reason = r.reason,
     starts = r.starts, wall_s = r.wall_s, cpu_s = r.cpu_s, peak_memory = r.peak_memory, log = r.log })

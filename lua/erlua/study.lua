@@ -10,6 +10,8 @@ local models = require("erlua.study_models")
 local selection = require("erlua.selection")
 local trials = require("erlua.trial")
 local progress = require("erlua.study_progress")
+local noise = require("erlua.study_noise")
+local rounds = require("erlua.study_rounds")
 
 local M = {}
 
@@ -28,9 +30,22 @@ end
 
 -- ---- what a strategy asks ------------------------------------------------------------
 
----The environment as it is, once: a trial without parents that all others are compared with.
+-- A whole number of an option, or its default.
+local function whole(options, name, default, least, where)
+  local v = options and options[name]
+  if v == nil then return default end
+  if math.type(v) ~= "integer" or v < least then
+    error(string.format("%s: %s must be a whole number from %d up, got %s", where, name, least, tostring(v)), 3)
+  end
+  return v
+end
+
+---The environment as it is: a trial without parents that all others are compared with.  Repeats: how many runs of it, each with
+---a seed of its own, there are to be in all; those after the first run between the trials of the next epochs.
+---@param options? {repeats: integer?}  repeats: 1 unless told, and then the spread of its score is not known
 ---@return erlua.trial
-function Study:baseline()
+function Study:baseline(options)
+  local repeats = whole(options, "repeats", 1, 1, "study:baseline")
   if self.base then return self.base end
   local idea = { id = self.next_id, epoch = 0, prompt = "baseline", model = "none", text = "baseline", reply = "", parents = {} }
   self.next_id = self.next_id + 1
@@ -40,7 +55,7 @@ function Study:baseline()
     error("the baseline of " .. self.env.name .. " fails at " .. self.base.stage .. ": " .. self.base.outcome .. ", "
       .. self.base.reason .. ". See `erlua env " .. self.env.name .. "`", 2)
   end
-  core.update("studies", { id = 1, baseline = self.base.reward })
+  noise.first(self, self.base, repeats)
   return self.base
 end
 
@@ -59,10 +74,12 @@ end
 ---@return erlua.idea[] ideas  in order; their numbers are those of their trials
 function Study:propose(requests)
   if requests.n then requests = { requests } end
+  rounds.catch_up(self)
   self.epoch = self.epoch + 1
   local epoch = self.epoch
   local list = ideas.propose(self, requests, epoch)
   number(self, list, epoch)
+  noise.spread(self)
   progress.epoch(self, epoch)
   return list
 end
@@ -94,7 +111,7 @@ end
 ---@return erlua.trial trial  with outcome, stage, reason, reward, metrics
 function Study:trial(idea, options)
   local t = self.trial_room:run(idea, options)
-  models.credit(self, idea, t)
+  models.credit(self, idea, t, noise.is_above(self, t))
   progress.add(self, t)
   return t
 end
@@ -103,17 +120,44 @@ end
 ---@return erlua.selection
 function Study:trials() return selection.new(self, "finished_ids") end
 
----Those that ran and beat the baseline.
+---Those that beat the baseline: by more than 2 standard deviations of its runs, where there is more than one.  Waits for the
+---repeats that are running.
 ---@return erlua.selection
 function Study:above_baseline()
-  local base = self:baseline()
-  return selection.new(self, "above_ids", base.reward)
+  self:baseline()
+  noise.wait(self)
+  return selection.new(self, "above_ids", noise.levels(self, "bar"))
 end
 
 ---The n best trials, the best first.
 ---@param n? integer
 ---@return erlua.selection
 function Study:best(n) return selection.new(self, "best_ids", n or 1) end
+
+---Runs the n best trials with fresh seeds: which of them are gains, and not luck?  The search chose them for their rewards, so
+---these do not count.  Better than the mean of the baseline's runs by two standard errors of the difference is confirmed.
+---@param n integer
+---@param options? {seeds: integer?}  3 unless told, 2 at least
+---@return table[] verdicts  { trial, confirmed, outcome, rewards, mean, sd, difference, standard_error, … }
+function Study:confirm(n, options)
+  n = whole({ n = n }, "n", 3, 0, "study:confirm")
+  local seeds = whole(options, "seeds", 3, 2, "study:confirm")
+  self:baseline()
+  return n > 0 and rounds.confirm(self, n, seeds) or {}
+end
+
+---Runs the n best trials with another preset of the environment: do good ideas stay good at another scale?
+---@param preset string
+---@param options? {n: integer?}  10 unless told
+---@return number|nil rho  Spearman's rank correlation between the rewards of the search and those there
+---@return table[] runs  { trial, outcome, reward, … }
+function Study:generalize(preset, options)
+  local n = whole(options, "n", 10, 2, "study:generalize")
+  local env, message = require("erlua.rerun").scaled(self, preset)
+  if not env then error("study:generalize: " .. message, 2) end
+  self:baseline()
+  return rounds.generalize(self, preset, n)
+end
 
 ---A random number of the running task; as math.random.
 ---@param n? integer
@@ -132,9 +176,11 @@ function Study:log(format, ...)
   host.progress(line)
 end
 
----Ends the study: prints the report, or with --json its data.
+---Ends the study: prints the report, or with --json its data.  With --generalize its best ideas are run at that scale first.
 ---@return table report
 function Study:report()
+  noise.wait(self)
+  if not self.finished and self.opt.generalize and self.base then self:generalize(self.opt.generalize) end
   if not self.finished then
     self.finished = true
     if self.how ~= "replayed" then              -- outside the logical clock: with more epochs the study goes on here

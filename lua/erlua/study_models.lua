@@ -116,10 +116,9 @@ end
 ---@param study erlua.study
 ---@param idea erlua.idea
 ---@param t erlua.trial
-function M.credit(study, idea, t)
-  local base = study.base
-  local better = t.reward ~= nil and base ~= nil and base.reward ~= nil and t.reward > base.reward
-  study.ideator:credit(idea.model, better)
+---@param above boolean  it beats the baseline
+function M.credit(study, idea, t, above)
+  study.ideator:credit(idea.model, above)
   if t.implementer and study.implementer then study.implementer:credit(t.implementer, t.outcome == "ok") end
 end
 

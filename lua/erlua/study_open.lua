@@ -15,6 +15,8 @@ local spending = require("erlua.spending")
 local prompts = require("erlua.prompt")
 local trials = require("erlua.trial")
 local progress = require("erlua.study_progress")
+local noise = require("erlua.study_noise")
+local rounds = require("erlua.study_rounds")
 
 local M = {}
 
@@ -32,8 +34,11 @@ end
 
 -- What the command asks for, to be compared with what is on disk.
 local function wanted(opt)
-  local env, message = envs.load(opt.env, { preset = opt.preset })
+  local env, message = envs.load(opt.env, { preset = opt.preset, text = opt.text, sandbox = opt.sandbox, slots = opt.slots })
   if not env then fail(message) end
+  if opt.generalize and not env.presets[opt.generalize] then
+    fail("--generalize: the environment " .. env.name .. " has no preset '" .. opt.generalize .. "'", 2)
+  end
   local templates
   templates, message = prompts.all()
   if not templates then fail(message) end
@@ -131,7 +136,7 @@ function M.open(opt, class)
   if given then found, env, how, limits = open_given(given, opt) else found, env, how, limits = open_for(opt) end
   local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0, next_id = 1 }, class)
   local ok, message = true, nil
-  if how ~= "replayed" then ok, message = snapshot.extract(self.dir, env) end
+  if how ~= "replayed" then ok, message = snapshot.extract(self.dir, env, opt) end
   if not ok then fail(message) end
   set_up_jobs(self)
   if how == "resumed" then
@@ -149,6 +154,8 @@ function M.open(opt, class)
   progress.begin(self, known)
   models.begin(self)
   self.trial_room = trials.new(self)
+  noise.begin(self)
+  rounds.begin(self, given and given.source or self.store)
   return self
 end
 

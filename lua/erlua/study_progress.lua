@@ -32,7 +32,7 @@ local function show(study, now)
   local columns = host.terminal(2)
   local s = study.progress
   if s.slots then s.busy = (job.slots()) end
-  if study.spending then s.spent, s.note = study.spending:line(), study.spending:note() end
+  if study.spending then s.spent, s.note = study.spending:line(), study.spending:note() or study.rerun_note end
   study.shown = now
   if columns then host.status(progress.line(s:stats(now), columns - 1))
   else host.progress(progress.plain(s:stats(now))) end
@@ -58,6 +58,19 @@ end
 ---@param trial erlua.trial
 function M.add(study, trial)
   study.progress:add(trial, host.replaying())
+  M.touch(study)
+end
+
+---How far a round of re-runs is; without words it is over.
+---@param study erlua.study
+---@param words? string  "confirming 3 trials"
+---@param done? integer
+---@param of? integer
+function M.rerun(study, words, done, of)
+  study.rerun_note = words and string.format("%s: %d/%d", words, done, of)
+  if words and done == 0 and of > 0 and not study.quiet and not host.replaying() then
+    host.progress("erlua: " .. words .. ", " .. require("erlua.text").count(of, "run"))
+  end
   M.touch(study)
 end
 

@@ -4,6 +4,7 @@
 local fs = require("erlua.core.fs")
 local host = require("erlua.core.host")
 local envs = require("erlua.env")
+local inputs = require("erlua.env_inputs")
 local prompts = require("erlua.prompt")
 
 local M = {}
@@ -43,13 +44,17 @@ function M.write(store, want, now)
   return ok, message, code
 end
 
--- Large files are not copied: what the jobs see must still be what the study began with.
-local function check_big(env)
+-- Large files are not copied: what the jobs see must still be what the study began with.  Those that are made or fetched
+-- may be made again, or lie elsewhere on this machine.
+local function check_big(env, opt)
   for path, big in pairs(env.big) do
-    local digest, message, code = fs.sha256_file(big.source)
-    if not digest then return nil, message, code end
+    local digest = fs.sha256_file(big.source)
+    if digest ~= big.digest and inputs.restore(env, { text = opt.text, sandbox = opt.sandbox, slots = opt.slots }) then
+      digest = fs.sha256_file(big.source)
+    end
     if digest ~= big.digest then
-      return nil, big.source .. " (" .. path .. " of the environment) has changed since the study began; put it back, or begin anew with --new", "changed"
+      return nil, string.format("%s (%s of the environment) %s since the study began%s; put it back, or begin anew with --new", big.source,
+        path, digest and "has changed" or "has gone", env.inputs and ", and what is there now does not make it again" or ""), "changed"
     end
   end
   return true
@@ -59,10 +64,11 @@ end
 ---counts: a copy that is not as it says is written again.
 ---@param dir string  the study's folder
 ---@param env erlua.env
+---@param opt table  the study's options
 ---@return boolean|nil ok
 ---@return string? message
 ---@return string? code
-function M.extract(dir, env)
+function M.extract(dir, env, opt)
   for path, bytes in pairs(env.files) do
     local full = dir .. "/snapshot/" .. path
     if fs.read(full) ~= bytes then
@@ -72,7 +78,7 @@ function M.extract(dir, env)
       if not ok then return nil, message, code end
     end
   end
-  return check_big(env)
+  return check_big(env, opt)
 end
 
 ---The environment and the script as the study keeps them.
@@ -134,7 +140,8 @@ function M.changed_since(found)
     end
     if now and fs.sha256(now) ~= f.digest then out[#out + 1] = f.kind == "prompt" and "the prompt " .. f.path or f.path end
   end
-  local env = envs.load(found.options.env or found.row.env)
+  local env = envs.load(found.options.env or found.row.env,
+    { preset = found.options.preset, text = found.options.text, inputs = "there" })
   if env and env.digest ~= found.row.env_digest then out[#out + 1] = "the environment " .. found.row.env end
   return out
 end

@@ -8,7 +8,7 @@ local jobs = require("erlua.stage")
 local artifacts = require("erlua.artifacts")
 local implement = require("erlua.implement")
 local models = require("erlua.study_models")
-local clean = require("erlua.text").clean
+local outcomes = require("erlua.outcome")
 
 local M = {}
 
@@ -26,89 +26,6 @@ function M.new(study)
   return setmetatable({ study = study, env = study.env, stages = jobs.new(study) }, Room)
 end
 
--- How a job ended that did not end well.
-local ENDED = {
-  timeout = "timeout", cpu = "timeout", oom = "oom", disk = "disk", flood = "flood", processes = "crash",
-  launch = "launch_failed", lost = "lost", cancelled = "lost", signal = "crash",
-}
-
--- What a job said last; it is shown on terminals, so nothing in it may steer one.
-local function last_line(log)
-  local line
-  for l in (log or ""):gmatch("[^\n]+") do
-    if l:find("[^%s%c]") then line = l end
-  end
-  line = line and clean(line)
-  return line and #line > 200 and line:sub(1, utf8.offset(line, 0, 200) - 1) .. "..." or line
-end
-
-local function failure(result, ok_budget)
-  if result.ended == "exit" and result.exit_code == 0 then return nil end
-  if result.ended == "budget" and ok_budget then return nil end
-  local said = last_line(result.log)
-  if result.ended == "exit" then return "crash", "exit code " .. result.exit_code .. (said and ": " .. said or "") end
-  return ENDED[result.ended] or "crash", result.reason .. (said and result.ended == "signal" and ": " .. said or "")
-end
-
--- The metrics of an evaluation, or why they cannot be taken.
-local function read_metrics(result)
-  if result.metrics_error then return nil, result.metrics_error end
-  local text = result.metrics or ""
-  if text == "" then return nil, "the evaluation wrote no metrics" end
-  local metrics, message = json.decode(text)
-  if type(metrics) ~= "table" or not text:match("^%s*{") then
-    return nil, "the metrics file is not one JSON object" .. (message and ": " .. message or "")
-  end
-  return metrics
-end
-
--- The time of a job counts, and its last words may be needed.
-local function took(t, result)
-  t.wall_s, t.log = t.wall_s + result.wall_s, result.log
-  return result
-end
-
-local function train(room, t)
-  local result = took(t, room.stages:train(t))
-  local outcome, reason = failure(result, room.env.budget ~= nil)
-  if outcome then return outcome, reason end
-  if result.artifact and result.artifact.bad then
-    return "tampered", "the artifact folder may hold plain files and folders only: " .. result.artifact.bad
-  end
-end
-
-local function check(room, t)
-  if not room.env.check_command then return end
-  local outcome, reason = failure(took(t, room.stages:check(t)), false)
-  if outcome == "crash" then outcome = "check_failed" end
-  return outcome, reason
-end
-
-local function evaluate(room, t)
-  local result, id = room.stages:evaluate(t)
-  local outcome, reason = failure(took(t, result), false)
-  local metrics, message
-  if not outcome then
-    metrics, message = read_metrics(result)
-    if metrics then t.reward, message = room.env:score(metrics) end
-    if not t.reward then outcome, reason = "bad_metric", message end
-  end
-  t.metrics = metrics
-  core.put("evaluations", { trial = t.id, job = id, metrics = metrics and json.encode(metrics), error = outcome and reason })
-  return outcome, reason
-end
-
-local STAGES = { { "check", check }, { "train", train }, { "evaluate", evaluate } }
-
-local function run_stages(room, t, checked)
-  for i = checked and 2 or 1, #STAGES do
-    t.stage = STAGES[i][1]
-    local outcome, reason = STAGES[i][2](room, t)
-    if outcome then return outcome, reason end
-  end
-  return "ok", ""
-end
-
 local function put_patch(t, made)
   local files = 0
   for _ in pairs(made.changes) do files = files + 1 end
@@ -119,7 +36,8 @@ end
 local function finish(room, t)
   t.log = nil
   core.update("trials", { id = t.id, outcome = t.outcome, stage = t.stage, reason = t.reason, reward = t.reward,
-    metrics = t.metrics and json.encode(t.metrics), patch = t.patch, wall_s = t.wall_s, done = core.tick() })
+    metrics = t.metrics and json.encode(t.metrics), patch = t.patch, wall_s = t.wall_s, host = t.host,
+    trusted = t.trusted, review = t.review, done = core.tick() })
   artifacts.keep(room.study, t)
   room.stages:clear(t)
   t.folders = nil
@@ -131,7 +49,7 @@ end
 -- The trial of an idea: begun by study:implement, if that comes first.
 local function begin(idea)
   local t = idea.begun or setmetatable({ id = idea.id, epoch = idea.epoch, idea = idea.text, prompt = idea.prompt,
-    parents = idea.parents, stage = "patch", wall_s = 0.0, jobs = {}, folders = {} }, Trial)
+    parents = idea.parents, stage = "patch", wall_s = 0.0, trusted = true, jobs = {}, folders = {} }, Trial)
   idea.begun = t
   return t
 end
@@ -139,7 +57,7 @@ end
 -- Runs the check on a sample of a trial: an outcome, a reason and a log, or nothing if it passed.
 local function check_sample(room, t, made)
   local sample = setmetatable({ patch = made.digest, changes = made.changes, wall_s = 0.0 }, { __index = t })
-  local outcome, reason = check(room, sample)
+  local outcome, reason = outcomes.check(room, sample)
   t.wall_s = t.wall_s + sample.wall_s
   return outcome, reason, sample.log
 end
@@ -179,9 +97,8 @@ end
 
 local function try(room, t, made)
   put_patch(t, made)
-  t.changes, t.work, t.reward, t.metrics = made.changes, nil, nil, nil
-  t.outcome, t.reason = run_stages(room, t, made.work ~= nil)
-  if t.outcome ~= "ok" then t.reward = nil end
+  t.changes = made.changes
+  t.outcome, t.reason = outcomes.run(room, t, made.work ~= nil)
   t.changes, t.work = nil, nil
 end
 
@@ -222,6 +139,7 @@ function Room:read(id)
   if not row then return nil, "there is no trial " .. tostring(id), "ENOENT" end
   row.parents = json.decode(row.parents)
   row.metrics = row.metrics and json.decode(row.metrics)
+  row.trusted = row.trusted ~= 0
   return setmetatable(row, Trial)
 end
 

@@ -30,6 +30,9 @@ local function ending(page, t)
   page:pair("outcome", how_it_ended(t))
   if known(t.reason) then page:pair("reason", t.reason) end
   if known(t.reward) then page:pair("reward", text.number(t.reward, 8)) end
+  if not t.trusted then page:pair("untrusted", "scored outside the sandbox (--no-sandbox)") end
+  if known(t.review) then page:pair("look at", t.review) end
+  if known(t.confirmed) ~= nil then page:pair("confirmed", t.confirmed and "yes, a gain with fresh seeds" or "no") end
 end
 
 local function lines_of(s)
@@ -82,6 +85,21 @@ local function implementations(page, t)
   end
 end
 
+local RERUNS = { { title = "for" }, { title = "seed", side = "left", drop = 1 }, { title = "preset", drop = 2 }, { title = "reward", side = "left" },
+  { title = "", flex = true } }
+
+-- The same change with other seeds, or at another scale.
+local function reruns(page, t)
+  if #t.reruns == 0 then return end
+  page:title("Run again")
+  local rows = {}
+  for i, r in ipairs(t.reruns) do
+    local how = r.outcome == "ok" and (known(r.review) or "") or known(r.outcome) and r.outcome .. ": " .. (known(r.reason) or "") or "open"
+    rows[i] = { r.purpose, tostring(r.seed), known(r.preset) or "-", known(r.reward) and text.number(r.reward, 8) or "-", how }
+  end
+  page:grid(RERUNS, rows, 2)
+end
+
 local function job_ending(j)
   local how = known(j.ended)
   if not how then return "has not ended" end
@@ -118,6 +136,7 @@ function M.add(page, t, o)
   head(page, t)
   implementations(page, t)
   metrics(page, t)
+  reruns(page, t)
   curves(page, t)
   jobs(page, t, not o.log and LOG_LINES or nil)
   local diff = known(t.diff)

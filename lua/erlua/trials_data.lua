@@ -42,7 +42,8 @@ function M.trial(row)
     implementer = clean(row.implementer), calls = row.calls or 0, tokens = row.tokens or 0, cost = cost_of(row),
     parents = json.decode(row.parents) or {}, outcome = or_null(row.outcome), stage = or_null(row.stage),
     reason = clean(row.reason), reward = or_null(row.reward), metrics = type(metrics) == "table" and metrics or json.null,
-    patch = or_null(row.patch), wall_s = or_null(row.wall_s),
+    patch = or_null(row.patch), wall_s = or_null(row.wall_s), host = or_null(row.host), review = clean(row.review),
+    trusted = row.trusted ~= 0,
   }
 end
 
@@ -51,7 +52,12 @@ end
 function M.list(store)
   local rows, calls = M.rows(store, "trials"), {}
   for _, c in ipairs(M.rows(store, "trial_calls")) do calls[c.trial] = c end
-  for i, row in ipairs(rows) do rows[i] = M.trial(with_calls(row, calls[row.id])) end
+  local verdicts = require("erlua.gains_data").verdicts(store)
+  for i, row in ipairs(rows) do
+    rows[i] = M.trial(with_calls(row, calls[row.id]))
+    rows[i].confirmed = verdicts[row.id] and verdicts[row.id].confirmed
+    if not verdicts[row.id] then rows[i].confirmed = json.null end
+  end
   return rows
 end
 
@@ -80,7 +86,13 @@ local function curves(rows)
   return list
 end
 
----One trial with all that the study keeps of it: its jobs, its curves, its diff.
+local function rerun(row)
+  return { id = row.id, purpose = row.purpose, seed = row.seed, preset = or_null(row.preset), outcome = or_null(row.outcome),
+    stage = or_null(row.stage), reason = clean(row.reason), reward = or_null(row.reward), host = or_null(row.host),
+    wall_s = or_null(row.wall_s), metrics = row.metrics and json.decode(row.metrics) or json.null, review = clean(row.review) }
+end
+
+---One trial with all that the study keeps of it: its jobs, its curves, its diff, its re-runs.
 ---@param id integer
 ---@return erlua.trial|nil trial
 ---@return string? message
@@ -95,6 +107,10 @@ function M.one(store, id)
   for i, row in ipairs(t.jobs) do t.jobs[i] = job(row) end
   t.implementations = M.rows(store, "implementations_of_trial", id)
   for _, m in ipairs(t.implementations) do m.message = clean(m.message) end
+  t.reruns = M.rows(store, "reruns_of_trial", id)
+  for i, row in ipairs(t.reruns) do t.reruns[i] = rerun(row) end
+  local verdict = require("erlua.gains_data").verdicts(store)[id]
+  t.confirmed = or_null(verdict and verdict.confirmed)
   t.curves = curves(M.rows(store, "curve", id))
   return t
 end

@@ -6,12 +6,14 @@ local opt = erlua.options {
   model  = "builtin:mutate",
   epochs = 10,
   batch  = 80,
+  repeats = { 5, "runs of the baseline, to know how much its score varies", min = 1 },
+  confirm = { 3, "of the best trials to be confirmed with fresh seeds at the end", min = 0 },
   top    = { 100, "how many of the trials that beat the baseline an exploiting epoch draws from" },
   sample = { 100, "how many of all trials an exploring epoch draws from" },
 }
 local study = erlua.study(opt)
 
-study:baseline()                                            -- the environment as it is, once
+study:baseline { repeats = opt.repeats }                    -- the environment as it is, and how much its score varies
 
 for epoch = 1, opt.epochs do
   local share   = epoch == 1 and 0 or math.min(0.5 + 0.1 * ((epoch - 1) // 2), 0.8)
@@ -23,4 +25,5 @@ for epoch = 1, opt.epochs do
   erlua.map(ideas, function(idea) return study:trial(idea) end)   -- implement, run, evaluate: concurrent, bounded
 end
 
+study:confirm(opt.confirm)                                  -- gain or luck? with seeds that the search has not seen
 return study:report()

@@ -8,7 +8,7 @@ local json = require("erlua.json")
 -- evolve: its ideas depend on the rewards of earlier trials, so a lost or doubled one shows.
 local function search(dir, epochs, batch, extra)
   local args = { "strategies/evolve.lua", "--env", engine.env, "--epochs", tostring(epochs), "--batch", tostring(batch),
-    "--slots", "2", "--study", dir }
+    "--slots", "2", "--study", dir, "--repeats", "1", "--confirm", "0" }
   return table.move(extra or {}, 1, #(extra or {}), #args + 1, args)
 end
 

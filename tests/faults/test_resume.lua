@@ -6,7 +6,8 @@ local engine = dofile(t.source .. "/tests/lib/engine.lua")(t)
 local json = require("erlua.json")
 
 local function search(extra, epochs)
-  local args = { "strategies/bestofn.lua", "--env", engine.env, "--epochs", tostring(epochs or 2), "--batch", "3", "--slots", "2" }
+  local args = { "strategies/bestofn.lua", "--env", engine.env, "--epochs", tostring(epochs or 2), "--batch", "3", "--slots", "2", "--repeats", "1",
+    "--confirm", "0" }
   return table.move(extra or {}, 1, #(extra or {}), #args + 1, args)
 end
 

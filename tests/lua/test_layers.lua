@@ -10,8 +10,9 @@ local BELOW = {
   patch = { "base" },
   job = { "base", "loop" },
   tensor = { "base" },
-  lua = { "base", "loop", "store", "patch", "job", "tensor" },
-  ["main.c"] = { "base", "loop", "store", "patch", "job", "tensor", "lua" },
+  model = { "base", "tensor" },
+  lua = { "base", "loop", "store", "patch", "job", "tensor", "model" },
+  ["main.c"] = { "base", "loop", "store", "patch", "job", "tensor", "model", "lua" },
 }
 
 -- Every C file under engine/: { path = "job/slots.c", room = "job", includes = {…}, text = … }.

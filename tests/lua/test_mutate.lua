@@ -27,7 +27,7 @@ local function new(files, seed, region)
   return mutate.new { files = files, region = region, random = generator(seed or 1) }
 end
 
-local function view_of(text, path) return views.reader()(path or "a.lua", views.split(text)) end
+local function view_of(text, path) return views.reader(nil, { "small" })(path or "a.lua", views.split(text)) end
 
 local function numbers(path, text)
   local found = {}
@@ -66,6 +66,13 @@ t.test("numbers are found, and those in names, strings, comments and other bases
   t.eq(numbers("a.py", "x = 1_000 + 2.5 # 3\ny = '''4\n5''' + 6 if v1.2 else 7j"), "2.5 6 7")
   t.eq(numbers("a.c", "#include <a1.h>\n#define N 2\nfloat x = 3.0f; /* 4\n5 */ y = 6; // 7"), "2 3.0 6")
   t.eq(numbers("a.yaml", "lr: 1e-3 # 4\nversion: 1.2.3"), "1e-3")
+end)
+
+t.test("a digit that is a whole argument says which one, and is seldom changed", function()
+  local line = view_of("y = x:view(2, -1):f(3.5, 10) + g(7 * x, 4)").info[1]
+  local index = {}
+  for i, token in ipairs(line.numbers) do index[i] = token.index end
+  t.eq(index, { true, true, false, false, false, true })
 end)
 
 t.test("operators are found where they have two sides", function()
@@ -172,15 +179,82 @@ t.test("only the lines of a region change", function()
   t.eq(inside, { true, true })
 end)
 
-t.test("half of the number edits fall on the config table", function()
-  local lines, random, hits = { "local config = {", "  a = 5,", "}" }, generator(2), 0
-  for i = 1, 60 do lines[#lines + 1] = "f(" .. i + 10 .. ".5)" end
-  local view = view_of(table.concat(lines, "\n"))
-  for _ = 1, 400 do
-    local changed = ops.number(view, random, 1)
-    if changed[2] ~= "  a = 5," then hits = hits + 1 end
+-- A program with a config table and much else; which of its lines the first idea of many mutators changes.
+local CONFIG = [[
+local config = {
+  -- of the run
+  vocab  = 256,            -- fixed by the data
+  width  = 64,             -- numbers
+  beta   = 0.95,
+  shape  = "line",         -- over the run: flat | line | wsd
+  deep   = true,
+}
+local presets = {
+  small    = { width = 96 },
+}
+]]
+for i = 1, 60 do CONFIG = CONFIG .. "f(" .. i + 10 .. ".5)\n" end
+
+-- The lines that one edit each of many made of the program, as text -> how often.
+local function config_edits(n, preset)
+  local seen, random = {}, generator(5)
+  for _ = 1, n do
+    local lines = require("erlua.llm.mutate_config").edit(view_of(CONFIG), random, 1, preset)
+    for i, line in ipairs(views.split(CONFIG)) do
+      if lines and lines[i] ~= line then seen[lines[i]] = (seen[lines[i]] or 0) + 1 end
+    end
   end
-  t.ok(hits > 150 and hits < 250, hits .. " of 400")
+  return seen
+end
+
+t.test("half of the edits fall on the settings of the config table, all others elsewhere", function()
+  local hits, others, random = 0, 0, generator(2)
+  for _ = 1, 400 do
+    local m = mutate.new { files = { ["a.lua"] = CONFIG }, presets = { "small" }, random = random }
+    local idea = m:propose { prompt = "first" }
+    for part in (idea.text:sub(1, -2) .. "; then "):gmatch("(.-); then ") do
+      if part:find("^Change `") and not part:find("^Change `%p") then hits = hits + 1 else others = others + 1 end
+    end
+    t.match(idea.files["a.lua"], "\n  vocab  = 256,            %-%- fixed by the data\n")
+    t.match(idea.files["a.lua"], "\n  small    = { width = 96 },\n")
+  end
+  t.ok(math.abs(hits / (hits + others) - 0.5) < 0.1, hits .. " and " .. others)
+end)
+
+t.test("a setting stays one: a size keeps its grain, a share stays a share, a choice is one of those that are named", function()
+  local choices = {}
+  for line, n in pairs(config_edits(600)) do
+    local name, value = line:match("^  (%w+)%s+= (.-),")
+    if name == "width" then t.ok(math.tointeger(value) > 0 and value % 16 == 0, line)
+    elseif name == "beta" then t.ok(tonumber(value) > 0 and tonumber(value) < 1, line)
+    elseif name == "deep" then t.eq(value, "false")
+    else
+      t.eq(name, "shape", line)
+      choices[value] = n
+    end
+  end
+  t.ok(choices['"flat"'] > 40 and choices['"wsd"'] > 40)
+  choices['"flat"'], choices['"wsd"'] = nil, nil
+  t.eq(choices, {})
+end)
+
+t.test("with a preset, the settings that it has are edited there and not in config", function()
+  local small, width = 0, 0
+  for line, n in pairs(config_edits(300, "small")) do
+    if line:match("^  small    = { width = %d+ },$") then small = small + n end
+    if line:match("^  width") then width = width + n end
+  end
+  t.ok(small > 30)
+  t.eq(width, 0)
+end)
+
+t.test("going on in a direction keeps a share below 1 and a size on its grain", function()
+  local further, random = require("erlua.llm.mutate_number").further, generator(4)
+  for _ = 1, 200 do
+    local share, size = tonumber(further("0.9", "0.95", random)), tonumber(further("64", "80", random))
+    t.ok(share >= 0.95 and share < 1, share)
+    t.ok(size >= 80 and size % 16 == 0, size)
+  end
 end)
 
 -- A program of ten numbers, and a parent that changed some of them.

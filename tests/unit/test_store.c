@@ -182,6 +182,11 @@ static void a_strange_database_and_a_newer_study_are_told_apart(void **state) {
   assert_string_equal(err.code, "newer");
 }
 
+/* Takes a study back to what version 2 made of it. */
+#define BACK_TO_2 \
+  "DROP TABLE reruns; DROP TABLE rounds; ALTER TABLE jobs DROP COLUMN rerun; ALTER TABLE trials DROP COLUMN host;" \
+  "ALTER TABLE trials DROP COLUMN trusted; ALTER TABLE trials DROP COLUMN review; PRAGMA user_version=2;"
+
 static void a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader(void **state) {
   place *p = *state;
   er_store *s = create(p);
@@ -189,7 +194,7 @@ static void a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader(voi
   put_patch(s, "a", "one");
   er_store_commit(s, &err);
   er_store_close(s);
-  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; DROP INDEX jobs_by_trial; PRAGMA user_version=1");
+  run_sql(p, BACK_TO_2 "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; DROP INDEX jobs_by_trial; PRAGMA user_version=1");
   assert_int_equal(er_store_open(&s, p->file, ER_STORE_READ, &err), 0);
   assert_int_equal(patches_in(s), 1);
   er_store_close(s);
@@ -202,8 +207,33 @@ static void a_study_of_the_first_erlua_keeps_its_index(void **state) {
   er_store *s;
   er_err err;
   er_store_close(create(p));
-  run_sql(p, "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; PRAGMA user_version=1");
+  run_sql(p, BACK_TO_2 "DROP TABLE calls; DROP TABLE implementations; DROP TABLE questions; PRAGMA user_version=1");
   if (er_store_open(&s, p->file, ER_STORE_WRITE, &err) < 0) fail_msg("%s", err.msg);
+  er_store_close(s);
+}
+
+static int take_trusted(void *ud, size_t n, const char *const *cols, const er_value *vals) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(cols[i], "trusted") == 0) ((int64_t *)ud)[vals[0].i] = vals[i].i;
+  return 0;
+}
+
+/* Scores from outside the sandbox were never to be trusted; older studies know it from their options. */
+static void scores_of_an_older_study_without_the_sandbox_are_marked(void **state) {
+  place *p = *state;
+  int64_t trusted[3] = {-1, -1, -1};
+  er_store *s;
+  er_err err;
+  er_store_close(create(p));
+  run_sql(p, BACK_TO_2
+          "INSERT INTO studies VALUES(1,'n','s','e','d','d','{\"sandbox\":false}',1,'0',0.0,'running',NULL);"
+          "INSERT INTO ideas VALUES(1,1,'first','m','t','r',1),(2,1,'first','m','t','r',1);"
+          "INSERT INTO trials VALUES(1,1,1,'[]',1,2,'ok','evaluate','',1.5,NULL,NULL,0.1);"
+          "INSERT INTO trials VALUES(2,2,1,'[]',1,2,'crash','train','',NULL,NULL,NULL,0.1)");
+  if (er_store_open(&s, p->file, ER_STORE_READ, &err) < 0) fail_msg("%s", err.msg);
+  assert_int_equal(er_store_query(s, "trials", 0, NULL, take_trusted, trusted, &err), 0);
+  assert_int_equal(trusted[1], 0);
+  assert_int_equal(trusted[2], 1);
   er_store_close(s);
 }
 
@@ -257,6 +287,7 @@ int main(void) {
     T(a_strange_database_and_a_newer_study_are_told_apart),
     T(a_study_of_an_older_erlua_is_brought_up_to_date_even_by_a_reader),
     T(a_study_of_the_first_erlua_keeps_its_index),
+    T(scores_of_an_older_study_without_the_sandbox_are_marked),
     T(a_reader_sees_one_state_while_a_writer_writes),
     T(a_lock_is_held_by_one_process_and_names_it),
   };

@@ -86,7 +86,7 @@ local function rules_of(opt, dir)
   if not opt.env then
     return { editable = opt.editable or { "**" }, frozen = with_git_frozen(), region = opt.region, folder = base_name(dir) }
   end
-  local env, message = environments.load(opt.env)
+  local env, message = environments.load(opt.env, { inputs = "none" })
   if not env then return nil, message end
   local frozen = with_git_frozen(env.rules.frozen)
   table.insert(frozen, "env.lua")

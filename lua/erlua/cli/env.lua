@@ -24,13 +24,14 @@ search. NAME is a folder below envs/ here or in erlua itself. Exit code 1 when
 env.lua is wrong or the baseline fails.
 
   --preset NAME   with the fields of this preset
+  --text FILE     another text to train on, where the environment trains on one
   --no-run        only check and show
   --no-sandbox    run the commands outside the sandbox
   --study DIR     keep the run as a study in DIR, for `erlua trials DIR`
   --json          as JSON
 ]]
 
-local KNOWN = { ["--preset"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag", ["--study"] = "text", ["--json"] = "flag" }
+local KNOWN = { ["--preset"] = "text", ["--text"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag", ["--study"] = "text", ["--json"] = "flag" }
 
 -- ---- the baseline -----------------------------------------------------------------------
 
@@ -49,8 +50,8 @@ end
 
 local function run_baseline(name, opt, dir)
   session.script = { name = "env", base = "env", source = "" }
-  local study = require("erlua.study").open { env = name, preset = opt.preset, sandbox = not opt.no_sandbox, study = dir,
-    seed = 1, model = "builtin:mutate", json = true }
+  local study = require("erlua.study").open { env = name, preset = opt.preset, text = opt.text, sandbox = not opt.no_sandbox,
+    study = dir, seed = 1, model = "builtin:mutate", json = true }
   local idea = { id = 1, epoch = 0, prompt = "baseline", model = "none", text = "baseline", reply = "", parents = {} }
   ideas.put(idea)
   local t = study.trial_room:run(idea)
@@ -77,9 +78,10 @@ local function fail(message)
 end
 
 local function check_and_show(name, opt)
-  local env, message = envs.load(name, { preset = opt.preset })
+  local env, message = envs.load(name, { preset = opt.preset, text = opt.text, sandbox = not opt.no_sandbox,
+    inputs = opt.no_run and "none" or nil })
   if not env then return fail(message) end
-  local doc = env_page.data(env)
+  local doc = env_page.data(env, opt.text)
   if opt.json then return env, doc end
   local page = pages.new()
   env_page.add(page, doc)

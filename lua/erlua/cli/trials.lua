@@ -63,16 +63,34 @@ end
 local COLUMNS = { { title = "id", side = "left" }, { title = "epoch", side = "left", drop = 1 }, { title = "outcome" },
   { title = "reward", side = "left" }, { title = "wall", side = "left", drop = 2 }, { title = "idea", flex = true } }
 
+local NOTED = table.move(COLUMNS, 1, #COLUMNS - 1, 1, {})
+table.move({ { title = "note", drop = 3 }, COLUMNS[#COLUMNS] }, 1, 2, #NOTED + 1, NOTED)
+
+-- What is to be known about a score, besides that it is one.
+local function note_on(t)
+  if known(t.review) then return "look at" end
+  if known(t.confirmed) == nil then return "" end
+  return t.confirmed and "confirmed" or "not confirmed"
+end
+
 local function print_list(list)
-  local rows = {}
+  local rows, noted, untrusted = {}, false, 0
   for i, t in ipairs(list) do
     local wall = known(t.wall_s)
     rows[i] = { tostring(t.id), tostring(t.epoch), known(t.outcome) or "open", text.number(known(t.reward)),
       wall and pages.seconds(wall) or "-",
-      ((known(t.idea) or "-"):match("%S[^\n]*") or "-") }
+      note_on(t), ((known(t.idea) or "-"):match("%S[^\n]*") or "-") }
+    noted = noted or rows[i][6] ~= ""
+    untrusted = untrusted + (t.trusted and 0 or 1)
   end
   local page = pages.new()
-  page:grid(COLUMNS, rows)
+  if not noted then
+    for _, row in ipairs(rows) do table.remove(row, 6) end
+  end
+  page:grid(noted and NOTED or COLUMNS, rows)
+  if untrusted > 0 then
+    page:paragraph(text.count(untrusted, "score") .. " of these untrusted: the jobs ran outside the sandbox (--no-sandbox)")
+  end
   page:print()
 end
 

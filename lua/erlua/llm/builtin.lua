@@ -2,6 +2,7 @@
 -- Its patches go through the same applier as a language model's.
 
 local patch = require("erlua.core.patch")
+local lists = require("erlua.lists")
 local mutate = require("erlua.llm.mutate")
 
 local M = {}
@@ -15,7 +16,8 @@ local KEEP = 256               -- parents whose whole text is kept at hand
 ---@return table model  see llm/init.lua
 function M.new(options)
   local env = options.env
-  return setmetatable({ env = env, mutator = mutate.new { files = env.pristine, region = env.region }, kept = {}, count = 0 }, Builtin)
+  local mutator = mutate.new { files = env.pristine, region = env.region, preset = env.preset, presets = lists.keys(env.presets) }
+  return setmetatable({ env = env, mutator = mutator, kept = {}, count = 0 }, Builtin)
 end
 
 -- The whole files that a trial's patch makes of the pristine ones.

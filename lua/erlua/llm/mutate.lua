@@ -3,6 +3,7 @@
 -- with small steps, further in a direction that helped, or with changes of a second parent. It is a function of what it
 -- is given and of the generator: it reads no file and no clock, and a proposal costs the same however many came before.
 
+local config = require "erlua.llm.mutate_config"
 local diff = require "erlua.llm.mutate_diff"
 local drafts = require "erlua.llm.mutate_draft"
 local ops = require "erlua.llm.mutate_ops"
@@ -12,6 +13,7 @@ local Mutator = {}
 Mutator.__index = Mutator
 
 local REDRAWS = 60               -- for one proposal, before it gives up
+local CONFIG_SHARE = 0.5         -- of edits, when a file has a `config` table
 local EDITS_FIRST = 3            -- the most edits in a first or exploring idea
 local BIG_STEP = 1.4             -- of a number's logarithm, there
 local SMALL_STEP = 1.2           -- the largest when exploiting; most are smaller
@@ -22,10 +24,15 @@ local FURTHER_SHARE = 0.6        -- of edits that go on where the parent's went
 local MORE_SHARE = 0.3           -- of exploiting ideas that go on after an edit with another
 local CROWD = 4                  -- parents for each that a tournament draws
 
----@param opt table files = {path = bytes} (pristine), region = string|nil, random = {int(n), unit(), normal()}
+---@param opt table files = {path = bytes} (pristine), region, preset = string|nil, presets = names|nil, random = {int(n), unit(), normal()}
 ---@return table mutator
 function M.new(opt)
-  return setmetatable({ program = drafts.program(opt.files, opt.region), random = opt.random }, Mutator)
+  local program = drafts.program(opt.files, opt.region, opt.presets)
+  local self = setmetatable({ program = program, preset = opt.preset, random = opt.random }, Mutator)
+  for _, path in ipairs(program.paths) do
+    if not self.config and #config.settings(program.pristine[path], opt.preset) > 0 then self.config = path end
+  end
+  return self
 end
 
 -- The best of a few; more are drawn where there are many, so that the good stay in the run.
@@ -50,6 +57,9 @@ local function some_of(list, random)
 end
 
 local function edit(self, draft, step, weights)
+  if self.config and self.random:unit() < CONFIG_SHARE then
+    return draft:change(self.config, config.edit(draft:view(self.config), self.random, step, self.preset))
+  end
   local path = self.program:draw_path(self.random)
   return path ~= nil and draft:change(path, ops.draw(draft:view(path), self.random, step, weights))
 end

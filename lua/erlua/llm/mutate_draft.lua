@@ -19,7 +19,7 @@ end
 
 -- How much there is to edit in a file: its statements and numbers.
 local function size_of(view)
-  local size = views.count(view, "numbers", 1, #view.info)
+  local size = views.count(view, "numbers")
   for i = 1, #view.lines do
     if views.statement(view, i) then size = size + 1 end
   end
@@ -28,9 +28,10 @@ end
 
 ---@param files table<string, string> the pristine editable files
 ---@param region string|nil the marker of the lines that may be edited
-function M.program(files, region)
+---@param presets string[]|nil names of tables of settings
+function M.program(files, region, presets)
   local self = setmetatable({ paths = sorted_keys(files), texts = {}, pristine = {}, sizes = {}, total = 0,
-    read = views.reader(region), known = views.memory(TEXTS_KEPT) }, Program)
+    read = views.reader(region, presets), known = views.memory(TEXTS_KEPT) }, Program)
   for i, path in ipairs(self.paths) do
     self.texts[path] = files[path]
     self.pristine[path] = self.read(path, views.split(files[path]))

@@ -128,14 +128,19 @@ local function scan_operator(family, line, at, info, after_value)
   return stop
 end
 
+-- A number that says which one rather than how much: t[1], and a digit that is a whole argument, as in x:size(2), f(x, -1).
+local function is_index(line, at, last)
+  if line:find("^%[", at - 1) and line:find("^%]", last + 1) then return true end
+  return last == at and line:sub(1, at - 1):find("[(,]%s*-?$") ~= nil and line:find("^%s*[,)]", last + 1) ~= nil
+end
+
 -- One token at `at`: where the next begins, and whether this one is a value (so that a `-` behind it is no sign).
 local function scan_token(family, line, at, info, after_value)
   local byte = line:byte(at)
   if byte >= 48 and byte <= 57 or byte == 46 and not after_value and line:find("^%.%d", at) then
     local last, stop = scan_number(line, at)
     if last then
-      local index = line:find("^%[", at - 1) ~= nil and line:find("^%]", last + 1) ~= nil
-      info.numbers[#info.numbers + 1] = { at, last, index = index }
+      info.numbers[#info.numbers + 1] = { at, last, index = is_index(line, at, last) }
     end
     return stop, true
   elseif line:find("^[%a_]", at) then

@@ -58,17 +58,29 @@ local function editable_lines(lines, region)
   return open
 end
 
--- Lines of the table that is called config, whose numbers are asked for first.
-local function find_config(info)
-  for i = 1, #info do
-    if info[i].config then
-      local depth = 0
-      for j = i, #info do
-        depth = depth + info[j].depth
-        if depth <= 0 then return { i, j } end
-      end
-    end
+-- The lines of the table that opens on line i.
+local function table_at(info, i)
+  local depth = 0
+  for j = i, #info do
+    depth = depth + info[j].depth
+    if depth <= 0 then return { i, j } end
   end
+end
+
+-- The tables of settings: the one that is called config, and behind it those of presets, `small = {` or `["small"] = {`.
+local function find_settings(view, presets)
+  local lines, info = view.lines, view.info
+  for i = 1, #info do
+    if not view.config and info[i].config then view.config = table_at(info, i) end
+    local name = view.config and i > view.config[1] and lines[i]:match("^%s*%[?[\"']?([%w_]+)[\"']?%]?%s*[=:]%s*{")
+    if name and presets[name] and not view.presets[name] then view.presets[name] = table_at(info, i) end
+  end
+  local function settle(range)
+    for i = range[1], range[2] do view.settled[i] = true end
+  end
+  if view.config then settle(view.config) end
+  for _, range in pairs(view.presets) do settle(range) end
+  return view
 end
 
 -- The last line of the statement that begins at `first`, by words and brackets.
@@ -96,11 +108,12 @@ local function end_by_indent(info, first)
   return #info < first + STATEMENT_MAX and last or nil
 end
 
+-- Settings have edits of their own.
+local function free(view, i) return (not view.open or view.open[i]) and not view.settled[i] end
+
 local function may_edit(view, first, last)
-  if view.open then
-    for i = first, last do
-      if not view.open[i] then return false end
-    end
+  for i = first, last do
+    if not free(view, i) then return false end
   end
   return true
 end
@@ -114,21 +127,20 @@ function M.statement(view, first)
   return last and may_edit(view, first, last) and last or nil
 end
 
----How many numbers or operators (`kind` "numbers", "ops") stand in lines from..to that may be edited.
-function M.count(view, kind, from, to)
-  local info, open, total = view.info, view.open, 0
-  for i = from, to do
-    if not open or open[i] then total = total + #info[i][kind] end
+---How many numbers or operators (`kind` "numbers", "ops") stand in lines that may be edited and hold no settings.
+function M.count(view, kind)
+  local total = 0
+  for i, line in ipairs(view.info) do
+    if free(view, i) then total = total + #line[kind] end
   end
   return total
 end
 
 ---The nth of those that `count` counts: its line and its token.
-function M.nth(view, kind, from, n)
-  local info, open = view.info, view.open
-  for i = from, #info do
-    if not open or open[i] then
-      local tokens = info[i][kind]
+function M.nth(view, kind, n)
+  for i, line in ipairs(view.info) do
+    if free(view, i) then
+      local tokens = line[kind]
       if n <= #tokens then return { line = i, token = tokens[n] } end
       n = n - #tokens
     end
@@ -141,10 +153,12 @@ local function lex_line(family, line, ends)
   return read
 end
 
----A reader of files: reader(path, lines) gives a view { path, family, lines, info, open, config }.
+---A reader of files: reader(path, lines) gives a view { path, family, lines, info, open, config, presets, settled }.
 ---@param region string|nil
-function M.reader(region)
-  local known = {}
+---@param presets string[]|nil  names of tables of settings besides config
+function M.reader(region, presets)
+  local known, names = {}, {}
+  for _, name in ipairs(presets or {}) do names[name] = true end
   for _, name in ipairs(lex.names) do known[name] = M.memory(LINES_KEPT) end
   return function(path, lines)
     local family = lex.family(path)
@@ -160,8 +174,8 @@ function M.reader(region)
       end
       info[i], ends = read, read.open
     end
-    return { path = path, family = family, lines = lines, info = info, open = editable_lines(lines, region),
-      config = find_config(info) }
+    return find_settings({ path = path, family = family, lines = lines, info = info, open = editable_lines(lines, region),
+      presets = {}, settled = {} }, names)
   end
 end
 

@@ -1,13 +1,11 @@
 -- mutate_ops.lua - the edits themselves. Each takes a view of a file, a generator and a step size, and gives new lines
 -- and the edit in words, or nil when this file has no place for it or the draw came to nothing.
 
+local number = require "erlua.llm.mutate_number"
 local views = require "erlua.llm.mutate_lines"
 
 local M = {}
 
-local DIGITS = "%.5g"
-local LARGEST = 1e15             -- a number beyond this is no useful edit
-local CONFIG_SHARE = 0.5         -- of number edits, when the file has a `config` table
 local LINE_DRAWS = 20            -- for a line where a statement begins
 local INDEX_SHARE = 0.1          -- of draws of an index such as t[1] that stand
 
@@ -36,45 +34,9 @@ local function put(view, found, text)
   return splice(view.lines, found.line, 1, { new }), new
 end
 
--- How a number is written; nil for one that is too large.
-local function as_text(value, kind)
-  if not (math.abs(value) < LARGEST) then return nil end
-  if kind == "integer" then return string.format("%d", math.floor(value + 0.5)) end
-  local digits = string.format(DIGITS, value)
-  return digits:find("[%.e]") and digits or digits .. ".0"
-end
-
--- A whole number stays one: a factor, or one up or down where the factor changes nothing.
-local function near_integer(value, random, step)
-  if value == 0 then return random:int(2) end
-  local new = math.floor(value * math.exp(step * random:normal()) + 0.5)
-  if new == value then new = value + (random:unit() < 0.5 and -1 or 1) end
-  return new
-end
-
-local function near_float(value, random, step)
-  if value == 0 then return 0.1 * step * random:normal() end
-  return value * math.exp(step * random:normal())
-end
-
--- The text of a number near `text`, or nil when it would be too large.
-local function near(text, random, step)
-  local value = math.tointeger(text:find("^%d+$") and tonumber(text)) or tonumber(text)
-  if math.abs(value) > LARGEST then return nil end
-  if math.type(value) == "integer" then
-    return as_text(near_integer(value, random, step), "integer")
-  end
-  return as_text(near_float(value, random, step), "float")
-end
-
 local function draw_token(view, kind, random)
-  local config = kind == "numbers" and view.config
-  if config and random:unit() < CONFIG_SHARE then
-    local there = views.count(view, kind, config[1], config[2])
-    if there > 0 then return views.nth(view, kind, config[1], random:int(there)) end
-  end
-  local total = views.count(view, kind, 1, #view.info)
-  return total > 0 and views.nth(view, kind, 1, random:int(total)) or nil
+  local total = views.count(view, kind)
+  return total > 0 and views.nth(view, kind, random:int(total)) or nil
 end
 
 ---Another number in the place of one.
@@ -84,7 +46,7 @@ function M.number(view, random, step)
   if found.token.index and random:unit() > INDEX_SHARE then return nil end
   local line = view.lines[found.line]
   local old = line:sub(found.token[1], found.token[2])
-  local new = near(old, random, step)
+  local new = number.near(old, random, step)
   if not new or new == old or new:find("^-") and line:find("^[-%w_]", found.token[1] - 1) then return nil end
   local lines, after = put(view, found, new)
   return lines, string.format("Change %s to %s in %s: %s", old, new, place(view, found.line), quoted(after)), true
@@ -115,10 +77,7 @@ function M.further(view, before, hunks, random)
   local moved = moved_numbers(before, hunk.from, view, at)
   if #moved == 0 then return nil end
   local old, new, token = table.unpack(pick(moved, random))
-  local ratio = tonumber(new) / tonumber(old)
-  if not (ratio > 0 and ratio < math.huge) then return nil end
-  local value = tonumber(new) * ratio ^ math.abs(random:normal())
-  local text = as_text(value, math.type(tonumber(new)))
+  local text = number.further(old, new, random)
   if not text or text == new then return nil end
   local lines, after = put(view, { line = at, token = token }, text)
   return lines, string.format("Go on from %s over %s to %s in %s: %s", old, new, text, place(view, at), quoted(after)), true

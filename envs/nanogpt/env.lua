@@ -1,0 +1,39 @@
+-- nanogpt - a small GPT trained for a fixed time: the loss on held-out text, as low as it goes.
+return {
+  name     = "nanogpt",
+  about    = [[
+train.lua trains the network of model.lua on text, on erlua's own tensors (erlua.tensor, erlua.nn, erlua.optim, erlua.data; the names are those
+of PyTorch), until its budget is used up. The score is the mean cross-entropy in nats of the next token, on held-out text that
+training never sees; a token is a byte, save in the preset 124m. The newest complete $ERLUA_OUT/checkpoint.safetensors is scored:
+running over the budget is no failure, having no checkpoint is. Anything may change: architecture, initialisation, optimiser, schedule, loss, order of the data.
+Rules:
+- Scoring runs model.lua, as the idea has it, where there is only erlua.tensor, erlua.nn, erlua.safetensors.load and Lua's base, math, string and
+  table, no files and no clock. It calls M.load("checkpoint.safetensors") and then M.logits(ids): ids (B, L) in, logits (B, L, vocab) out, floats.
+- The logits at a position may depend on the tokens of its own window up to that position, and on nothing else: not on later tokens, other
+  rows of the batch, earlier calls, or random numbers. This is probed on every window that is scored.
+- The checkpoint holds at most 2 times as many numbers as the baseline's (124m: 1.5 times), buffers included.
+- Scoring takes at most 4 times as long as the baseline's.]],
+  editable = { "model.lua", "train.lua" },
+  frozen   = { "data.lua", "evaluate.lua" },
+  inputs   = {
+    text    = "gcide.txt",
+    prepare = { "erlua", "data.lua" },
+    get     = "`bash bootstrap.sh text` gets it from Debian's package dict-gcide; --text FILE trains on any other text",
+  },
+  data     = { "val.bin" },
+  train    = { "erlua", "train.lua" },
+  evaluate = { "erlua", "evaluate.lua" },
+  metric   = "val_loss", direction = "min",                -- nats a token; bits_per_byte stands beside it
+  reward   = function(m) return 1 / m.val_loss end,
+  budget   = { cpu = "10s" },
+  limits   = { wall = "3m", memory = "2G" },
+  presets  = {
+    tiny     = {},                                         -- the default
+    small    = { budget = { cpu = "60s" }, limits = { wall = "15m" } },
+    ["124m"] = {
+      inputs = { folder = "fineweb", get = "`erlua env nanogpt --fetch` downloads it" },
+      data   = { "fineweb_val_*.bin" },
+      budget = { wall = "25m" }, limits = { wall = "40m", memory = "64G", disk = "32G", gpus = 8 },
+    },
+  },
+}

@@ -1,0 +1,263 @@
+-- evaluate.lua - frozen: the mean cross-entropy on held-out text of the model in $ERLUA_OUT, if it was come by honestly.
+--
+-- model.lua is the idea's. It runs in a Lua state of its own (erlua.restricted) that gets copies of the inputs and never
+-- the targets; of what it returns one tensor is read, element by element. Three passes, each in a new state, so that
+-- none remembers another:
+--   scored    every window once: this is the score
+--   repeated  the same windows in another order and other company. A loss that has changed came from elsewhere
+--   probed    every window with all tokens after a place of its own replaced, compared up to that place with what was
+--             scored. The places are drawn evenly, so the mean change at them is what looking ahead has gained
+-- Nothing of a window is seen in the probed pass before its probe but its first part: replacements come from windows
+-- that were probed in earlier calls, and at first from windows that are not scored at all.
+
+local T, data = erlua.tensor, erlua.data
+local restricted = require("erlua.restricted")
+
+-- What the baseline is, and how much of the text is scored in windows of its context.
+local PRESETS = {
+  tiny     = { file = "val.bin", vocab = 256, context = 64, layers = 2, width = 64, heads = 2, batch = 32,
+               tokens = 128 * 1024, size = 2 },
+  small    = { file = "val.bin", vocab = 256, context = 128, layers = 2, width = 96, heads = 3, batch = 32,
+               tokens = 128 * 1024, size = 2 },
+  ["124m"] = { file = "fineweb_val_000000.bin", vocab = 50304, context = 1024, layers = 12, width = 768, heads = 12, batch = 4,
+               tokens = 10485760, size = 1.5 },
+}
+
+local TIME        = 4                -- times the baseline's, for all three passes
+local GRACE       = 0.2              -- seconds more for each, to load the model
+local MEAN        = 1e-4             -- nats that a loss may change on average
+local FAR         = 0.01             -- nats that a single one may change,
+local FAR_SHARE   = 1 / 1000         --   save this share of them
+local HEADER      = 64 * 1024        -- bytes of names and metadata in the checkpoint, and
+local SOURCE      = 256 * 1024       --   of model.lua: neither is a place for a model's knowledge
+
+local preset = os.getenv("ERLUA_PRESET") or "tiny"
+local P = PRESETS[preset] or error("evaluate.lua: there is no preset '" .. preset .. "'")
+local C = P.context
+
+-- ---- how it ends ---------------------------------------------------------------------------------------
+
+-- What a refused model did: an outcome and a reason for whoever writes the next one.
+local Refusal = {}
+local function refuse(outcome, ...) error(setmetatable({ outcome = outcome, reason = string.format(...) }, Refusal), 0) end
+
+local OUTCOMES = { shape = "bad_metric", value = "bad_metric", time = "bad_metric" }
+
+-- A call of the model that did not work; errors of its code end the evaluation as they end any program.
+local function check(ok, message, code)
+  if ok then return ok end
+  if OUTCOMES[code] then refuse(OUTCOMES[code], "%s", message) end
+  error(message, 0)
+end
+
+local function read(path, most)
+  local file, message = io.open(path, "rb")
+  if not file then error(message, 0) end
+  local bytes = file:read(most + 1) or ""
+  file:close()
+  return bytes
+end
+
+-- ---- the text ------------------------------------------------------------------------------------------
+
+-- Windows evenly over the text, a whole number of batches of them, and one batch behind those that is not scored.
+local function windows_of(ids)
+  local fit = (ids:numel() - 1) // C
+  local batch = math.min(P.batch, fit // 2)
+  if batch < 1 then error("evaluate.lua: the held-out text has only " .. ids:numel() .. " tokens", 0) end
+  local n = math.min(P.tokens // C // batch, fit // batch - 1) * batch
+  local stride, W = (ids:numel() - 1) // (n + batch), { n = n, batch = batch }
+  function W.inputs(w) return ids:narrow(1, (w - 1) * stride + 1, C) end
+  function W.targets(w) return ids:narrow(1, (w - 1) * stride + 2, C) end
+  return W
+end
+
+local function shuffled(n) return T.randperm(n):add(1):tolist() end
+
+local function in_order(n)
+  local list = {}
+  for w = 1, n do list[w] = w end
+  return list
+end
+
+-- ---- the yardstick ---------------------------------------------------------------------------------------
+
+-- A network as the baseline's, with nothing learned: what its forward pass costs here and now.
+local function baseline_network()
+  local D, L = P.width, P.layers
+  local function weight(...) return T.randn(...) * 0.02 end
+  local tokens, positions, blocks = weight(P.vocab, D), weight(C, D), {}
+  for i = 1, L do
+    blocks[i] = { qkv = weight(3 * D, D), proj = weight(D, D), up = weight(4 * D, D), down = weight(D, 4 * D) }
+  end
+  local function heads(x) return x:view(x:size(1), C, P.heads, D // P.heads):transpose(2, 3) end
+  local function attention(b, x)
+    local q, k, v = x:linear(b.qkv):chunk(3, -1)
+    local y = heads(q):scaled_dot_product_attention(heads(k), heads(v), { is_causal = true })
+    return y:transpose(2, 3):reshape(x:size(1), C, D):linear(b.proj)
+  end
+  return function(ids)
+    local x = ids:embedding(tokens) + positions
+    for _, b in ipairs(blocks) do
+      x = x + attention(b, x:rms_norm()) * 0.5
+      x = x + x:rms_norm():linear(b.up, nil, "gelu"):linear(b.down)
+    end
+    return x:rms_norm():linear(tokens)
+  end
+end
+
+-- Measures the baseline's network on a batch; cost.each is the CPU time of a call so far.
+local function yardstick(W)
+  local network, cost, ids = baseline_network(), { spent = 0, calls = 0 }, {}
+  for w = 1, W.batch do ids[w] = W.inputs(w) end
+  ids = T.stack(ids, 1)
+  function cost.measure()
+    local scope <close> = T.scope()
+    local began = os.clock()
+    network(ids)
+    cost.spent, cost.calls = cost.spent + os.clock() - began, cost.calls + 1
+    cost.each = cost.spent / cost.calls
+  end
+  cost.measure()                                            -- the first makes threads and finds kernels
+  cost.spent, cost.calls = 0, 0
+  for _ = 1, 3 do cost.measure() end
+  return cost
+end
+
+-- ---- a pass ------------------------------------------------------------------------------------------------
+
+local function check_size(used)
+  local baseline = P.vocab * P.width + C * P.width + 12 * P.layers * P.width ^ 2
+  if used.numbers > P.size * baseline then
+    refuse("tampered", "the checkpoint holds %d numbers; at most %g times as many as the baseline's %d are allowed, buffers "
+      .. "included", used.numbers, P.size, baseline)
+  end
+  if used.text > HEADER then
+    refuse("tampered", "the names and metadata of the checkpoint have %d bytes; at most %d are allowed", used.text, HEADER)
+  end
+end
+
+-- Runs all windows of `order` through the model in a new state; ids_of(place) makes the inputs of one, and each(w, losses)
+-- is told the losses. between() is called now and then.
+local function pass(model, W, order, cost, ids_of, each, between)
+  local calls = #order // W.batch
+  local state <close> = check(restricted.open { source = model, name = "@model.lua", folder = os.getenv("ERLUA_OUT"),
+    seconds = 2 * TIME * cost.each * calls + 1 })
+  check(state:call("load", "checkpoint.safetensors"))
+  check_size(state:used())
+  for call = 1, calls do
+    local scope <close> = T.scope()
+    local inputs, targets, first = {}, {}, (call - 1) * W.batch
+    for row = 1, W.batch do inputs[row], targets[row] = ids_of(first + row), W.targets(order[first + row]) end
+    local losses = restricted.losses(check(state:logits(T.stack(inputs, 1), P.vocab)), T.stack(targets, 1))
+    for row = 1, W.batch do each(order[first + row], losses[row], first + row) end
+    if between and call % 8 == 1 then between() end
+  end
+  local used = state:used()
+  check_size(used)
+  return used
+end
+
+-- ---- what is compared ----------------------------------------------------------------------------------------
+
+local function changes() return { n = 0, sum = 0, far = 0 } end
+
+local function add(c, change)
+  change = math.abs(change)
+  c.n, c.sum = c.n + 1, c.sum + change
+  if change > FAR then c.far = c.far + 1 end
+end
+
+local function judge(c, what)
+  if c.sum / c.n > MEAN or c.far > FAR_SHARE * c.n then
+    refuse("tampered", "%s: on average by %.2g nats (%.2g are allowed), and %d of %d by more than %g", what, c.sum / c.n, MEAN,
+      c.far, c.n, FAR)
+  end
+  return c.sum / c.n
+end
+
+local REPEATED = "the loss of a window changes with the other windows of its batch, with the calls before it or from run to "
+  .. "run; every window must be scored by itself"
+local AHEAD = "the loss at a position changes when only later tokens of its window do; logits may depend on the tokens up to "
+  .. "their own position alone"
+
+-- The losses of all windows, and their mean.
+local function score(model, W, cost)
+  local scored, total, order = {}, 0, in_order(W.n)
+  local used = pass(model, W, order, cost, W.inputs, function(w, losses)
+    scored[w] = losses
+    for _, nats in ipairs(losses) do total = total + nats end
+  end, cost.measure)
+  return scored, total / (W.n * C), used
+end
+
+local function check_repeated(model, W, cost, scored)
+  local all, order = changes(), shuffled(W.n)
+  local used = pass(model, W, order, cost, function(i) return W.inputs(order[i]) end, function(w, losses)
+    for k, nats in ipairs(losses) do add(all, nats - scored[w][k]) end
+  end)
+  return judge(all, REPEATED), used
+end
+
+local function check_ahead(model, W, cost, scored)
+  local before, at, order, cuts = changes(), changes(), shuffled(W.n), T.randint(1, C, { W.n }):tolist()
+  local function mixed(i)
+    local earlier, cut = i - 1 - (i - 1) % W.batch, cuts[i]
+    local other = earlier > 0 and order[T.randint(1, earlier + 1, { 1 }):item()] or W.n + i
+    return T.cat({ W.inputs(order[i]):narrow(1, 1, cut), W.inputs(other):narrow(1, cut + 1, C - cut) }, 1)
+  end
+  local used = pass(model, W, order, cost, mixed, function(w, losses, i)
+    for k = 1, cuts[i] do add(before, losses[k] - scored[w][k]) end
+    add(at, losses[cuts[i]] - scored[w][cuts[i]])
+  end)
+  judge(before, AHEAD)
+  return judge(at, AHEAD), used
+end
+
+-- The time of the model in baselines.
+local function check_time(seconds, cost, calls)
+  local allowed = TIME * cost.each * calls + 3 * GRACE
+  if seconds > allowed then
+    refuse("bad_metric", "scoring took %.3g s of CPU time; at most %g times the baseline's are allowed, here %.3g s", seconds, TIME,
+      allowed)
+  end
+  return seconds / (cost.each * calls)
+end
+
+-- ---- the evaluation --------------------------------------------------------------------------------------------
+
+local function checkpoint_head()
+  local path = os.getenv("ERLUA_OUT") .. "/checkpoint.safetensors"
+  local entries, metadata, numbers = erlua.safetensors.header(path)
+  if not entries then error("there is no checkpoint that can be read: " .. metadata, 0) end
+  local text = 0
+  for _, e in ipairs(entries) do text = text + #e.name end
+  for name, value in pairs(metadata) do text = text + #name + #value end
+  check_size { numbers = numbers, text = text }
+  return read(path, 1024 * 1024)
+end
+
+local function evaluate()
+  local checkpoint, model = checkpoint_head(), read("model.lua", SOURCE)
+  if #model > SOURCE then refuse("tampered", "model.lua has more than %d bytes; what a model knows belongs into its checkpoint", SOURCE) end
+  local ids = check(data.read_shard(os.getenv("ERLUA_DATA") .. "/" .. P.file, { vocab = P.vocab })):to("i32")
+  local seed = restricted.seed(ids:tobytes(), checkpoint, model)       -- of probes: whoever does not know the text does not know them
+  T.manual_seed(seed)
+  local W = windows_of(ids)
+  local cost = yardstick(W)
+  local scored, loss, first = score(model, W, cost)
+  local drift, second = check_repeated(model, W, cost, scored)
+  local ahead, third = check_ahead(model, W, cost, scored)
+  local times = check_time(first.seconds + second.seconds + third.seconds, cost, 3 * W.n // W.batch)
+  return { val_loss = loss, bits_per_byte = P.vocab == 256 and loss / math.log(2) or nil, windows = W.n, numbers = first.numbers,
+    times_baseline = times, drift = drift, ahead = ahead, probe_seed = seed }
+end
+
+local ok, result = pcall(evaluate)       -- no state of the model is left
+if not ok and getmetatable(result) ~= Refusal then
+  io.stderr:write("evaluate.lua: ", tostring(result), "\n")
+  os.exit(1)
+end
+if not ok then result = { outcome = result.outcome, reason = result.reason:gsub("[^\32-\126]", "?") } end
+local file = assert(io.open(os.getenv("ERLUA_METRICS"), "wb"))
+assert(file:write(erlua.json.encode(result), "\n") and file:close())

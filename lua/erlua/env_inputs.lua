@@ -1,0 +1,174 @@
+-- env_inputs.lua - files that an environment is too small a folder for: what its `prepare` makes of a text, or a folder
+-- that was fetched.  They lie in erlua's cache and join the environment's files by path and digest.
+
+local fs = require("erlua.core.fs")
+local host = require("erlua.core.host")
+local job = require("erlua.core.job")
+local check = require("erlua.env_check")
+local text = require("erlua.text")
+
+local M = {}
+
+local LIMITS = { wall = "30m", disk = "64G", memory = "4G" }
+
+---Where texts, what was made of them, and what was fetched lie.
+---@return string|nil dir  $XDG_CACHE_HOME/erlua, or ~/.cache/erlua
+function M.cache()
+  local base, home = host.getenv("XDG_CACHE_HOME"), host.getenv("HOME")
+  if base and base:sub(1, 1) == "/" then return base .. "/erlua" end
+  return home and home ~= "" and home .. "/.cache/erlua" or nil
+end
+
+local function missing(env, what)
+  return nil, env.name .. " needs " .. what .. (env.inputs.get and ". " .. env.inputs.get or ""), "ENOENT"
+end
+
+---The text that an environment is prepared from: --text, or the one in the cache.
+---@return string|nil path
+---@return string? message
+---@return string? code
+local function text_path(env, options)
+  if options.text then
+    if fs.is_dir(options.text) then return nil, "--text " .. options.text .. ": is a folder, not a text", "EINVAL" end
+    local path, message, code = fs.realpath(options.text)
+    if not path then return nil, "--text " .. options.text .. ": " .. message, code end
+    return path
+  end
+  local cache = M.cache()
+  local path = cache and cache .. "/text/" .. env.inputs.text
+  if not path or not fs.exists(path) then return missing(env, "the text " .. (path or env.inputs.text) .. ", which is not there") end
+  return path
+end
+
+-- ---- preparing --------------------------------------------------------------------------
+
+-- A name for what `prepare` makes: it depends on the text, the command and the frozen files, which hold it.
+local function key(env, digest)
+  local lines = { digest, table.concat(env.inputs.prepare, "\0") }
+  for _, path in ipairs(env.frozen_files) do
+    if path ~= "env.lua" and env.files[path] then lines[#lines + 1] = path .. " " .. fs.sha256(env.files[path]) end
+  end
+  return env.name .. "-" .. fs.sha256(table.concat(lines, "\n")):sub(1, 16)
+end
+
+local function why(result)
+  local last = (result.log or ""):match("([^\n]+)\n*$")
+  return result.reason .. (last and ": " .. last or "")
+end
+
+-- Runs `prepare` as a job in `dir`, where it leaves out/.  It is no part of any study, so no row is kept of it, and no
+-- task is made for it: the numbers of a study's tasks must not depend on what the cache holds.
+local function run(env, path, dir, sandbox, slots)
+  local ok, message, code = job.setup { slots = slots or 0, sandbox = sandbox }
+  if not ok then return nil, message, code end
+  local work = {}
+  for _, name in ipairs(env.frozen_files) do
+    if env.files[name] then work[#work + 1] = { path = name, bytes = env.files[name] } end
+  end
+  local result = job.run { id = 0, dir = dir, argv = env.inputs.prepare, work = work, binds = { { host = path, inside = "/erlua/text" } },
+    env = { "ERLUA_TEXT=" .. (sandbox and "/erlua/text" or path) }, limits = assert(check.limits(LIMITS)), gpus = 0, inspect = true,
+    curve = false, key = "prepare" }
+  if result.ended ~= "exit" or result.exit_code ~= 0 then
+    return nil, "the text " .. path .. " could not be prepared for " .. env.name .. ": " .. why(result), "prepare"
+  end
+  if result.artifact.bad then return nil, env.name .. ": what `prepare` left cannot be taken: " .. result.artifact.bad, "prepare" end
+  return true
+end
+
+-- Makes the folder `to`; who comes second finds it there and drops their own.
+local function prepare(env, path, to, options)
+  local made, message, code = fs.mkdirs(to:match("^(.*)/"))
+  if not made then return nil, message, code end
+  local dir = to .. "." .. host.pid()
+  fs.remove(dir)
+  host.report("preparing " .. path .. " for " .. env.name .. ", once")
+  made, message, code = run(env, path, dir, options.sandbox ~= false, options.slots)
+  if made and not fs.is_dir(to) then
+    made, message, code = fs.rename(dir .. "/out", to)
+    if not made and fs.is_dir(to) then made = true end
+  end
+  fs.remove(dir)
+  return made, message, code
+end
+
+local function prepared(env, options)
+  local path, message, code = text_path(env, options)
+  if not path then return nil, message, code end
+  local digest
+  digest, message, code = fs.sha256_file(path)
+  if not digest then return nil, message, code end
+  local cache = M.cache()
+  if not cache then return nil, "there is no place for prepared texts: set XDG_CACHE_HOME or HOME", "ENOENT" end
+  local dir = cache .. "/prepared/" .. key(env, digest)
+  if fs.is_dir(dir) then return dir end
+  if options.inputs == "there" then return nil, "the text " .. path .. " is not prepared", "ENOENT" end
+  local ok
+  ok, message, code = prepare(env, path, dir, options)
+  if not ok then return nil, message, code end
+  return dir
+end
+
+local function fetched(env)
+  local cache = M.cache()
+  local dir = cache and cache .. "/" .. env.inputs.folder
+  if not dir or #(fs.list(dir) or {}) == 0 then return missing(env, "the files of " .. (dir or env.inputs.folder) .. ", which are not there") end
+  return dir
+end
+
+-- ---- finding ----------------------------------------------------------------------------
+
+---The files that join those of the environment's folder, made first if they have to be.
+---@param env erlua.env
+---@param options {text: string?, sandbox: boolean?, slots: integer?, inputs: "there"|nil}  "there": nothing is made
+---@return table<string, {source: string, digest: string, size: integer}>|nil files
+---@return string? message
+---@return string? code
+function M.find(env, options)
+  if not env.inputs or not env.inputs.text then
+    if options.text then return nil, "the environment " .. env.name .. " trains on no text: leave --text out", "EINVAL" end
+    if not env.inputs then return {} end
+  end
+  local dir, message, code
+  if env.inputs.text then dir, message, code = prepared(env, options) else dir, message, code = fetched(env) end
+  if not dir then return nil, message, code end
+  local list
+  list, message, code = fs.walk(dir)
+  if not list then return nil, message, code end
+  local files = {}
+  for _, f in ipairs(list) do
+    if f.kind == "f" and not f.path:match("^%.") and not f.path:match("%.part$") then
+      local source, digest = dir .. "/" .. f.path, nil
+      digest, message, code = fs.sha256_file(source)
+      if not digest then return nil, message, code end
+      files[f.path] = { source = source, digest = digest, size = f.size }
+    end
+  end
+  if next(files) == nil then return missing(env, "files in " .. dir .. ", which is empty") end
+  return files
+end
+
+---Finds again what a study began with, where it is no longer at its place or has changed there.
+---@param env erlua.env  its `big` files are set to what is found
+---@param options table  as of find
+---@return boolean found  all of them, as they were
+function M.restore(env, options)
+  local files = env.inputs and M.find(env, options)
+  if not files then return false end
+  for path, file in pairs(files) do
+    local big = env.big[path]
+    if big and big.digest == file.digest then big.source = file.source end
+  end
+  return true
+end
+
+---What a page says of them: where the text or the folder is, and whether it is there.
+---@param env erlua.env
+---@param options {text: string?}
+---@return string|nil words
+function M.words(env, options)
+  if not env.inputs then return nil end
+  local path = options.text or (M.cache() or "~/.cache/erlua") .. "/" .. (env.inputs.text and "text/" .. env.inputs.text or env.inputs.folder)
+  return text.clean(path) .. (fs.exists(path) and "" or " (not there)")
+end
+
+return M

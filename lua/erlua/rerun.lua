@@ -1,0 +1,86 @@
+-- rerun.lua - the change of a trial run once more, with another seed or at another scale: a row
+-- of `reruns`, the same jobs, no trial of its own.
+
+local core = require("erlua.core.study")
+local rng = require("erlua.core.rng")
+local json = require("erlua.json")
+local envs = require("erlua.env")
+local implement = require("erlua.implement")
+local outcomes = require("erlua.outcome")
+local stages = require("erlua.stage")
+
+local M = {}
+
+local SEEDS = 2147483647       -- they fit wherever a program puts one
+
+---The k-th seed of a purpose: another one for each, never the study's own, which the search runs with.
+---@param study erlua.study
+---@param purpose string
+---@param k integer
+---@return integer
+function M.seed(study, purpose, k)
+  local draw = rng.new(study.opt.seed, "rerun " .. purpose .. " " .. k)
+  local seed
+  repeat seed = draw:int(SEEDS) until seed ~= study.opt.seed
+  return seed
+end
+
+---The study's environment with another preset.
+---@param study erlua.study
+---@param preset string
+---@return erlua.env|nil env
+---@return string? message
+function M.scaled(study, preset)
+  local env = study.env
+  return envs.from_files(env.files, env.big, { preset = preset, where = env.where })
+end
+
+-- Where such jobs run; that of a preset is made once.
+local function room_of(study, preset)
+  local key = preset or ""
+  study.rerun_rooms = study.rerun_rooms or {}
+  if not study.rerun_rooms[key] then
+    local env, message = study.env, nil
+    if preset then env, message = M.scaled(study, preset) end
+    if not env then error(message, 0) end
+    study.rerun_rooms[key] = { study = study, env = env, stages = stages.new(study, env) }
+  end
+  return study.rerun_rooms[key]
+end
+
+-- The change that a trial was: its stored difference, applied to the pristine files again.
+local function change_of(study, trial)
+  local row = study.store:query("trial_patch", trial)[1]
+  if not row.diff or row.diff == "" then return {}, row.digest end
+  local made = implement.apply(study.env, row.diff)
+  if made.digest ~= row.digest then return nil, row.digest, made.reason or "its patch makes another change now" end
+  return made.changes, row.digest
+end
+
+local function run_jobs(study, run, preset)
+  local room = room_of(study, preset)
+  local t = { id = run.trial, rerun = run.id, seed = run.seed, wall_s = 0.0, jobs = {}, folders = {} }
+  local message
+  t.changes, t.patch, message = change_of(study, run.trial)
+  if not t.changes then return { outcome = "refused", stage = "patch", reason = message, wall_s = 0.0, trusted = true } end
+  t.outcome, t.reason = outcomes.run(room, t, true)
+  room.stages:clear(t)
+  return t
+end
+
+---Runs a trial's change again.  A failure is a result, too.
+---@param study erlua.study
+---@param what {trial: integer, purpose: "baseline"|"confirm"|"generalize", seed: integer, preset: string?}
+---@return table run  { id, trial, seed, outcome, stage, reason, reward, metrics, host }
+function M.run(study, what)
+  study.next_rerun = study.next_rerun + 1
+  local run = { id = study.next_rerun, trial = what.trial, purpose = what.purpose, seed = what.seed, preset = what.preset }
+  core.put("reruns", run)
+  local t = run_jobs(study, run, what.preset)
+  for _, name in ipairs { "outcome", "stage", "reason", "reward", "metrics", "wall_s", "host", "trusted", "review" } do run[name] = t[name] end
+  core.update("reruns", { id = run.id, outcome = run.outcome, stage = run.stage, reason = run.reason, reward = run.reward,
+    metrics = run.metrics and json.encode(run.metrics), wall_s = run.wall_s, host = run.host, trusted = run.trusted, review = run.review })
+  return run
+end
+
+return M

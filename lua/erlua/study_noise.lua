@@ -1,0 +1,119 @@
+-- study_noise.lua - how much the baseline's score varies from run to run: its repeats, spread
+-- over the epochs between the trials, and what a trial must be above.
+
+local core = require("erlua.core.study")
+local task = require("erlua.core.task")
+local json = require("erlua.json")
+local gains = require("erlua.gains")
+local rerun = require("erlua.rerun")
+
+local M = {}
+
+-- At the prompt nothing is run again to be known again.
+local function load(study)
+  local row, runs = study.store:query("baseline_trial")[1], study.noise.runs
+  if not row or row.outcome ~= "ok" then return end
+  study.base, study.host = study.trial_room:read(row.id), row.host
+  runs[1] = { outcome = "ok", reward = row.reward, host = row.host, seed = study.opt.seed }
+  for _, run in ipairs(study.store:query("reruns")) do
+    if run.purpose == "baseline" and run.outcome then runs[#runs + 1], study.host = run, run.host end
+  end
+  for _, run in ipairs(runs) do
+    local host = run.host or ""
+    study.noise.begun[host] = (study.noise.begun[host] or 0) + 1
+  end
+end
+
+---@param study erlua.study
+function M.begin(study)
+  study.noise = { runs = {}, wanted = 1, begun = {}, tasks = {} }
+  if core.state() == "off" then load(study) end
+end
+
+local function here(study) return study.host or "" end
+
+-- How many runs there are on this machine, those that are not over among them.
+local function begun(study) return study.noise.begun[here(study)] or 0 end
+
+local function add(study, run)
+  local runs = study.noise.runs
+  runs[#runs + 1] = run
+  local mean = gains.spread(gains.on(runs, run.host)).mean
+  if mean then core.update("studies", { id = 1, baseline = mean }) end
+end
+
+---One more run of the baseline is to begin: its number on this machine.
+---@param study erlua.study
+---@return integer
+function M.reserve(study)
+  local k = begun(study) + 1
+  study.noise.begun[here(study)] = k
+  return k
+end
+
+---The baseline has run for the first time.
+---@param study erlua.study
+---@param t erlua.trial
+---@param repeats integer  how many runs of it there will be on each machine
+function M.first(study, t, repeats)
+  study.noise.wanted = repeats
+  M.reserve(study)
+  add(study, { outcome = t.outcome, reward = t.reward, host = t.host, seed = study.opt.seed })
+end
+
+---Runs the baseline once more, with a seed of its own.
+---@param study erlua.study
+---@param k integer  of M.reserve
+function M.run(study, k)
+  add(study, rerun.run(study, { trial = study.base.id, purpose = "baseline", seed = rerun.seed(study, "baseline", k) }))
+end
+
+---How many runs are missing on this machine.
+---@param study erlua.study
+---@param wanted? integer  more than the study has asked for
+---@return integer
+function M.missing(study, wanted)
+  return math.max(0, math.max(wanted or 1, study.noise.wanted) - begun(study))
+end
+
+---A new epoch: half of what is missing runs beside its first trials, with all slots in use.  So the spread is known early,
+---and yet measured over some time; on another machine it begins again.
+---@param study erlua.study
+function M.spread(study)
+  if not study.base or study.noise.wanted == 1 then return end
+  local tasks = study.noise.tasks
+  for _ = 1, (M.missing(study) + 1) // 2 do tasks[#tasks + 1] = task.spawn(M.run, study, M.reserve(study)) end
+end
+
+---Waits for the repeats that have begun.
+---@param study erlua.study
+function M.wait(study)
+  local tasks = study.noise.tasks
+  study.noise.tasks = {}
+  for _, t in ipairs(tasks) do
+    local ok, message = t:wait()
+    if not ok then error(message, 0) end
+  end
+end
+
+---For a query over trials: what those of each machine must be above, and those of others.
+---@param study erlua.study
+---@param what "bar"|"mean"
+---@return string levels  JSON
+---@return number other
+function M.levels(study, what)
+  local levels, first = gains.levels(study.noise.runs, what)
+  return json.encode(json.object(levels)), first
+end
+
+---Is a trial above the baseline by more than its noise?
+---@param study erlua.study
+---@param t erlua.trial
+---@return boolean
+function M.is_above(study, t)
+  if not t.reward or #study.noise.runs == 0 then return false end
+  local levels, first = gains.levels(study.noise.runs, "bar")
+  return t.reward > (levels[t.host or ""] or first)
+end
+
+return M
