@@ -8,7 +8,7 @@ usage: bash bootstrap.sh run [ARGUMENTS...]   install what is missing, build, se
        bash bootstrap.sh test                 install what is missing, build, run every test
        bash bootstrap.sh text                 only get the text that the environment nanogpt trains on
 
-ARGUMENTS go to the strategy: `bash bootstrap.sh run --help` lists them.
+ARGUMENTS go to the strategy: `bash bootstrap.sh run --help` lists them. Without any it is a first search of a few minutes.
 ERLUA_CMAKE_ARGS adds options to the configuration, for example -DERLUA_WERROR=ON.
 USAGE
 }
@@ -127,6 +127,7 @@ case $verb in
     install_missing "${build_packages[@]}"
     build
     get_text || true                      # without it a search with --env or --text still runs, and says so itself if not
+    [ $# -gt 0 ] || { say "a first search, of about five minutes on two cores"; set -- --epochs 2 --batch 14; }
     say "starting: erlua strategies/evolve.lua $*"
     exec "$home/build/erlua" strategies/evolve.lua "$@"
     ;;

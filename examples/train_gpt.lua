@@ -8,7 +8,7 @@ local config = {
   text = "", load = "", out = "gpt.safetensors",
   seconds = 60, steps = 0,                          -- with steps above 0 these count, not the seconds
   layers = 4, dim = 128, heads = 4, context = 128, batch = 16, lr = 3e-3, seed = 1,
-  sample = 500, temperature = 0.8, prompt = "",
+  sample = 500, temperature = 0.8, prompt = "\n",
 }
 for i = 1, #arg, 2 do
   local name, value = arg[i]:match("^%-%-(%a+)$"), arg[i + 1]
@@ -92,7 +92,7 @@ local function train(model, ids)
 end
 
 local function sample(model)
-  local ids = { ("\n" .. config.prompt):byte(1, -1) }
+  local ids = { config.prompt:byte(1, -1) }
   for _ = 1, config.sample do
     local _ <close> = T.scope()
     local seen = T.tensor { table.move(ids, math.max(1, #ids - config.context + 1), #ids, 1, {}) }
@@ -113,6 +113,6 @@ if config.load ~= "" then
 else
   if config.text == "" then error("a text to train on is needed: --text FILE", 0) end
   model = GPT(config)
-  train(model, T.frombuffer(assert(io.open(config.text, "rb")):read("a"), "u8"))
+  train(model, assert(erlua.data.text(config.text)))
 end
 T.no_grad(sample, model)

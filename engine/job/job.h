@@ -11,6 +11,7 @@
  *   out/      ERLUA_OUT, training's artifact
  *   curve     ERLUA_CURVE
  *   metrics   ERLUA_METRICS (the evaluation alone)
+ *   data/     ERLUA_DATA, without a sandbox
  *   stdout stderr   made at the first byte; head, then a note, then the tail
  *   exit      the result, written beside and renamed when the tree is gone
  */
@@ -46,13 +47,18 @@ typedef struct {
   bool budget_is_cpu;
 } er_job_limits;
 
-typedef struct { const char *host, *inside; bool writable; } er_job_bind;
+/* What a job sees of the machine besides its folder.  `data`: for this job alone, below ER_JOB_DATA.  Without a
+ * sandbox it is not there by any path: the command inherits it as an open descriptor, and dir/data has links to
+ * /proc/self/fd, which lead to it in the command's processes and nowhere in others. */
+#define ER_JOB_DATA "/erlua/data"
+enum { ER_JOB_DATA_FD = 10, ER_JOB_DATA_MAX = 64 };      /* the first descriptor; how many there may be */
+typedef struct { const char *host, *inside; bool writable, data; } er_job_bind;
 
 typedef struct {
   const char *dir;                   /* the job's folder, absolute; exists, with work/ (and out/) in it */
   const char *const *argv;           /* the command, NULL-terminated */
   const char *const *env;            /* "NAME=value", NULL-terminated: all the command sees besides the fixed ones */
-  const er_job_bind *binds;          /* into the sandbox, in order, after the fixed ones; ignored without one */
+  const er_job_bind *binds;          /* into the sandbox, in order, after the fixed ones; without one only data counts */
   size_t n_binds;
   const char *artifact;              /* folder bound read-only as ERLUA_OUT, or NULL: dir/out, writable */
   bool curve, metrics;               /* makes the file and sets the variable */

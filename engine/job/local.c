@@ -26,6 +26,12 @@ static void gpu_names(const er_job *j, char *out, size_t size) {
       n += (size_t)snprintf(out + n, size - n, "%s%s", n > 0 ? "," : "", j->jobs->gpu[i]);
 }
 
+static bool has_data(const er_job_spec *s) {
+  size_t i = 0;
+  while (i < s->n_binds && !s->binds[i].data) i++;
+  return i < s->n_binds;
+}
+
 static void env_of_paths(er_words *env, const er_job *j) {
   const er_job_spec *s = &j->spec;
   char *out = s->artifact != NULL ? er_strdup(s->artifact) : er_path_join(s->dir, "out");
@@ -33,6 +39,7 @@ static void env_of_paths(er_words *env, const er_job *j) {
   if (er_path_is_dir(out)) er_words_fmt(env, "ERLUA_OUT=%s", inside ? "/erlua/out" : out);
   if (s->curve) er_words_fmt(env, "ERLUA_CURVE=%s/curve", inside ? "/erlua" : s->dir);
   if (s->metrics) er_words_fmt(env, "ERLUA_METRICS=%s/metrics", inside ? "/erlua" : s->dir);
+  if (has_data(s)) er_words_fmt(env, "ERLUA_DATA=%s/data", inside ? "/erlua" : s->dir);
   er_free(out);
 }
 
@@ -118,6 +125,14 @@ static void add_command(er_words *w, const er_job *j, const er_words *env) {
   for (a = j->spec.argv; *a != NULL; a++) er_words_add(w, *a);
 }
 
+static void add_data(er_words *w, const er_job_spec *s) {
+  for (size_t i = 0; i < s->n_binds; i++) {
+    if (!s->binds[i].data) continue;
+    er_words_add(w, "--data");
+    er_words_add(w, s->binds[i].host);
+  }
+}
+
 static void make_argv(er_words *w, const er_job *j, const er_words *env, const char *gpus) {
   const er_job_spec *s = &j->spec;
   er_words_add(w, j->jobs->supervise);
@@ -128,6 +143,7 @@ static void make_argv(er_words *w, const er_job *j, const er_words *env, const c
     er_words_add(w, gpus);
   }
   if (j->jobs->sandbox) er_words_add(w, "--sandbox");
+  else add_data(w, s);
   if (s->curve) er_words_add(w, "--curve");
   if (s->metrics) er_words_add(w, "--metrics");
   add_limits(w, &s->limits);

@@ -34,6 +34,7 @@ void er_spec_copy(er_job_spec *to, const er_job_spec *from) {
     binds[i].host = copy(from->binds[i].host);
     binds[i].inside = copy(from->binds[i].inside);
     binds[i].writable = from->binds[i].writable;
+    binds[i].data = from->binds[i].data;
   }
   to->binds = binds;
 }

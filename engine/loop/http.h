@@ -6,8 +6,8 @@
  * no_proxy; never for this machine itself) and certificates (CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR).
  *
  * Redirects: at most 5.  A request that carries anything of its caller's (a body, a
- * header, a password in the URL) is only followed on the same scheme, host and port,
- * so that no key ever reaches another host; only GET and HEAD follow 301, 302, 303.
+ * header other than Range, a password in the URL) is only followed on the same scheme, host
+ * and port, so that no key ever reaches another host; only GET and HEAD follow 301, 302, 303.
  *
  * Error codes: EURL (bad URL, or a redirect that is not followed), EHEADER, EDNS,
  * ECONNECT, ETLS, ETIMEDOUT, EIDLE, ECUT (the connection ended too early), ETOOBIG,

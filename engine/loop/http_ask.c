@@ -107,7 +107,7 @@ static int add_headers(er_http_req *r, const char *const *lines, er_err *err) {
   for (; lines != NULL && *lines != NULL; lines++) {
     if (add_header(r, *lines, err) < 0) return -1;
     if (named(*lines, "Content-Type")) typed = true;
-    r->bound = true;
+    if (!named(*lines, "Range")) r->bound = true;
   }
   add_line(r, "Expect:");                      /* no round trip before a large body */
   if (!typed) add_line(r, "Content-Type:");    /* nor libcurl's guess of a form */

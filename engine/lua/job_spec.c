@@ -58,6 +58,26 @@ static int make_closed(const char *dir, er_err *err) {
   return rc == 0 ? er_mkdirs(dir, 0700, err) : rc;
 }
 
+/* dir/data, with a link for each of the job's data files to the descriptor by which it inherits it. */
+static int link_data(const er_job_spec *spec, er_err *err) {
+  int fd = ER_JOB_DATA_FD, rc = 0;
+  for (size_t i = 0; i < spec->n_binds && rc == 0; i++) {
+    const er_job_bind *b = &spec->binds[i];
+    if (!b->data) continue;
+    if (fd == ER_JOB_DATA_FD + ER_JOB_DATA_MAX)
+      return er_fail(err, "EINVAL", "without a sandbox a job has at most %d files of data", ER_JOB_DATA_MAX);
+    char *target = er_asprintf("/proc/self/fd/%d", fd++), *dir;
+    char *link = er_asprintf("%s/data%s", spec->dir, b->inside + strlen(ER_JOB_DATA));
+    dir = er_path_dir(link);
+    rc = er_mkdirs(dir, 0700, err);
+    if (rc == 0 && symlink(target, link) < 0 && errno != EEXIST) rc = er_fail_errno(err, errno, "cannot link %s", link);
+    er_free(dir);
+    er_free(link);
+    er_free(target);
+  }
+  return rc;
+}
+
 /* Files with bytes are written; those of the snapshot are bound by the sandbox,
  * and copied only where there is none. */
 int er_job_op_prepare(void *ud, const er_job_spec *spec, er_err *err) {
@@ -69,6 +89,7 @@ int er_job_op_prepare(void *ud, const er_job_spec *spec, er_err *err) {
   if (rc == 0 && spec->artifact == NULL) rc = er_mkdirs(out, 0755, err);
   for (size_t i = 0; i < o->n_work && rc == 0; i++)
     if (o->work[i].bytes != NULL || o->op.host->no_sandbox) rc = write_work(work, &o->work[i], err);
+  if (rc == 0 && o->op.host->no_sandbox) rc = link_data(spec, err);
   er_free(work);
   er_free(out);
   return rc;
@@ -134,9 +155,9 @@ static void read_limits(lua_State *L, int idx, er_job_limits *m) {
   lua_pop(L, 1);
 }
 
-static void add_bind(er_job_op *o, const char *host, const char *inside, bool writable) {
+static void add_bind(er_job_op *o, const char *host, const char *inside, bool writable, bool data) {
   o->binds = er_realloc(o->binds, (o->spec.n_binds + 1) * sizeof *o->binds);
-  o->binds[o->spec.n_binds++] = (er_job_bind){host, inside, writable};
+  o->binds[o->spec.n_binds++] = (er_job_bind){host, inside, writable, data};
 }
 
 /* work = { {path=, bytes=} | {path=, from=}, ... } */
@@ -154,7 +175,7 @@ static void read_work(lua_State *L, int idx, er_job_op *o) {
     const char *s = lua_tolstring(L, -1, &n);
     if (s != NULL) f->bytes = keep(o, er_strndup(s, n)), f->len = n;
     lua_pop(L, 2);
-    if (f->from != NULL && f->path != NULL) add_bind(o, f->from, keep(o, er_path_join("/work", f->path)), false);
+    if (f->from != NULL && f->path != NULL) add_bind(o, f->from, keep(o, er_path_join("/work", f->path)), false, false);
   }
   lua_pop(L, 1);
 }
@@ -164,7 +185,8 @@ static void read_binds(lua_State *L, int idx, er_job_op *o) {
   for (size_t i = 1; lua_istable(L, -1) && i <= lua_rawlen(L, -1); i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
     char *host = string_field(L, -1, o, "host"), *inside = string_field(L, -1, o, "inside");
-    if (host != NULL && inside != NULL) add_bind(o, host, inside, er_field_flag(L, -1, "writable"));
+    if (host != NULL && inside != NULL)
+      add_bind(o, host, inside, er_field_flag(L, -1, "writable"), er_field_flag(L, -1, "data"));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -174,7 +196,7 @@ static void read_binds(lua_State *L, int idx, er_job_op *o) {
 static void bind_own(er_job_op *o) {
   char *dir;
   if (o->spec.argv[0] == NULL || strcmp(o->spec.argv[0], "erlua") != 0 || (dir = er_own_dir()) == NULL) return;
-  add_bind(o, keep(o, er_path_join(dir, "lua")), "/erlua/lua", false);
+  add_bind(o, keep(o, er_path_join(dir, "lua")), "/erlua/lua", false, false);
   er_free(dir);
 }
 

@@ -79,7 +79,8 @@ static bool add_named(lua_State *L, er_safetensors *s, int names, er_err *err) {
     name = luaL_checkstring(L, -1);
     at = er_safetensors_find(s, name);
     if (at < 0) {
-      er_fail(err, "ENOENT", "there is no tensor '%.200s' among the %zu of the checkpoint", name, er_safetensors_count(s));
+      er_fail(err, "ENOENT", "there is no tensor '%.200s' among the %zu of the checkpoint", name,
+              er_safetensors_count(s));
       return false;
     }
     lua_pop(L, 1);               /* the list holds it */

@@ -72,7 +72,8 @@ static int tokenizer_encode(lua_State *L) {
   er_tensor *out;
   er_face_options(L, 3, names);
   ids = new_buffer(L);
-  if (er_tokenizer_encode(t, text, n, er_face_bool(L, 3, "special", false), ids, &err) < 0) return er_fail_push(L, &err);
+  if (er_tokenizer_encode(t, text, n, er_face_bool(L, 3, "special", false), ids, &err) < 0)
+    return er_fail_push(L, &err);
   out = tensor_of(L, t, ids, &err);
   er_buf_free(ids);
   return er_face_push(L, out, &err);
@@ -109,10 +110,12 @@ static int tokenizer_decode(lua_State *L) {
   const er_tokenizer *t = tokenizer_arg(L);
   er_buf *ids = new_buffer(L), *text = new_buffer(L);
   er_err err;
+  size_t n;
   if (lua_isinteger(L, 2)) add_id(L, ids, lua_tointeger(L, 2));
   else if (lua_istable(L, 2)) add_list(L, ids);
   else add_tensor(L, ids);
-  if (er_tokenizer_decode(t, (const int32_t *)(const void *)er_buf_cstr(ids), ids->len / sizeof(int32_t), text, &err) < 0)
+  n = ids->len / sizeof(int32_t);
+  if (er_tokenizer_decode(t, (const int32_t *)(const void *)er_buf_cstr(ids), n, text, &err) < 0)
     return er_fail_push(L, &err);
   lua_pushlstring(L, er_buf_cstr(text), text->len);
   er_buf_free(ids);

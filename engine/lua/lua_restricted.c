@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,15 +130,6 @@ static int state_used(lua_State *L) {
 
 /* ---- losses ---------------------------------------------------------------------------------------------- */
 
-/* -log softmax(x)[target], in f64 throughout. */
-static double nats(const float *x, int64_t n, int32_t target) {
-  double most = (double)x[0], sum = 0;
-  for (int64_t i = 1; i < n; i++)
-    if ((double)x[i] > most) most = (double)x[i];
-  for (int64_t i = 0; i < n; i++) sum += exp((double)x[i] - most);
-  return log(sum) + most - (double)x[target];
-}
-
 /* losses(logits, targets) -> a list of windows, each a list of nats */
 static int losses(lua_State *L) {
   er_tensor *t = er_face_arg(L, 1);
@@ -155,7 +145,7 @@ static int losses(lua_State *L) {
     for (int64_t i = 0; i < size[1]; i++) {
       int64_t at = b * size[1] + i;
       luaL_argcheck(L, target[at] >= 0 && target[at] < v, 2, "a target is not in the vocabulary");
-      lua_pushnumber(L, nats((const float *)x->data + at * v, v, target[at]));
+      lua_pushnumber(L, er_row_nats((const float *)x->data + at * v, v, target[at]));
       lua_rawseti(L, -2, i + 1);
     }
     lua_rawseti(L, -2, b + 1);

@@ -277,6 +277,17 @@ double er_face_number(lua_State *L, int arg, const char *name, double fallback) 
   return v;
 }
 
+int64_t er_face_whole(lua_State *L, int arg, const char *name, int64_t fallback) {
+  int whole;
+  lua_Integer v;
+  if (!field(L, arg, name)) return fallback;
+  v = lua_tointegerx(L, -1, &whole);
+  if (!whole)
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a whole number, got %s", name, luaL_tolstring(L, -1, NULL)));
+  lua_pop(L, 1);
+  return v;
+}
+
 bool er_face_bool(lua_State *L, int arg, const char *name, bool fallback) {
   bool v = fallback;
   if (!field(L, arg, name)) return v;

@@ -195,6 +195,11 @@ static int optim_sgd(lua_State *L) {
   return er_face_check(L, er_tensor_sgd(list, n, &h, &err), &err);
 }
 
+static int steps_of(lua_State *L, int arg, int64_t steps) {
+  luaL_argcheck(L, steps >= 0 && steps <= 100, arg, "0 to 100 steps");
+  return (int)steps;
+}
+
 /* muon_step(params, m, master | nil, { lr, momentum, weight_decay, nesterov, steps, grad_scale }) */
 static int optim_muon(lua_State *L) {
   static const char *const names[] = {"lr", "momentum", "weight_decay", "nesterov", "steps", "grad_scale", NULL};
@@ -209,16 +214,14 @@ static int optim_muon(lua_State *L) {
                 .decay = er_face_number(L, 4, "weight_decay", 0),
                 .grad_scale = er_face_number(L, 4, "grad_scale", 1),
                 .nesterov = er_face_bool(L, 4, "nesterov", true),
-                .steps = (int)er_face_number(L, 4, "steps", 5)};
-  if (h.steps < 0 || h.steps > 100) return luaL_argerror(L, 4, "0 to 100 steps");
+                .steps = steps_of(L, 4, er_face_whole(L, 4, "steps", 5))};
   list = states(L, &n, 2);
   return er_face_check(L, er_tensor_muon(list, n, &h, &err), &err);
 }
 
 static int optim_orthogonal(lua_State *L) {
   er_err err;
-  int steps = (int)luaL_optinteger(L, 2, 5);
-  luaL_argcheck(L, steps >= 0 && steps <= 100, 2, "0 to 100 steps");
+  int steps = steps_of(L, 2, luaL_optinteger(L, 2, 5));
   er_tensor *y = er_tensor_orthogonal(er_face_arg(L, 1), steps, &err);
   return er_face_push(L, y, &err);
 }

@@ -181,10 +181,6 @@ static int move_gather(lua_State *L) {
   RETURN(er_tensor_gather(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), &err));
 }
 
-static int move_scatter_add(lua_State *L) {
-  RETURN(er_tensor_scatter_add(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), er_face_arg(L, 4), &err));
-}
-
 /* The number at arg as a tensor of x's dtype and the index's shape; a tensor stays as it is. */
 static er_tensor *source_of(lua_State *L, int arg, er_tensor *x, er_tensor *index) {
   const er_view *v = er_tensor_view_of(index);
@@ -201,6 +197,11 @@ static er_tensor *source_of(lua_State *L, int arg, er_tensor *x, er_tensor *inde
 static int move_scatter(lua_State *L) {
   er_tensor *x = er_face_arg(L, 1), *index = er_face_arg(L, 3), *source = source_of(L, 4, x, index);
   RETURN(er_tensor_scatter(x, er_face_dim(L, 2, -1), index, source, &err));
+}
+
+static int move_scatter_add(lua_State *L) {
+  er_tensor *x = er_face_arg(L, 1), *index = er_face_arg(L, 3), *source = source_of(L, 4, x, index);
+  RETURN(er_tensor_scatter_add(x, er_face_dim(L, 2, -1), index, source, &err));
 }
 
 static int push_sorted(lua_State *L, er_tensor *x, int dim, bool descending, int64_t k) {
@@ -256,7 +257,7 @@ static int op_sdpa(lua_State *L) {
   er_sdpa o;
   er_face_options(L, 4, names);
   o = (er_sdpa){.causal = er_face_bool(L, 4, "is_causal", false),
-                .window = (int64_t)er_face_number(L, 4, "window", 0),
+                .window = er_face_whole(L, 4, "window", 0),
                 .scale = er_face_number(L, 4, "scale", 0),
                 .softcap = er_face_number(L, 4, "softcap", 0),
                 .dropout = er_face_number(L, 4, "dropout_p", 0),
@@ -272,8 +273,8 @@ static int op_rope(lua_State *L) {
   o = (er_rope){.base = er_face_number(L, 2, "base", 10000),
                 .scale = er_face_number(L, 2, "scale", 1),
                 .interleaved = er_face_bool(L, 2, "interleaved", false),
-                .offset = (int64_t)er_face_number(L, 2, "offset", 0),
-                .rotated = (int64_t)er_face_number(L, 2, "dims", 0),
+                .offset = er_face_whole(L, 2, "offset", 0),
+                .rotated = er_face_whole(L, 2, "dims", 0),
                 .positions = er_face_field(L, 2, "positions")};
   RETURN(er_tensor_rope(er_face_arg(L, 1), &o, &err));
 }
@@ -287,7 +288,7 @@ static er_loss loss_options(lua_State *L, int arg) {
   er_loss o = er_loss_defaults();
   er_face_options(L, arg, names);
   o.weight = er_face_field(L, arg, "weight");
-  o.ignore = (int64_t)er_face_number(L, arg, "ignore_index", -100);
+  o.ignore = er_face_whole(L, arg, "ignore_index", -100);
   o.smoothing = er_face_number(L, arg, "label_smoothing", 0);
   o.z_loss = er_face_number(L, arg, "z_loss", 0);
   o.softcap = er_face_number(L, arg, "softcap", 0);

@@ -40,6 +40,7 @@ int er_face_sizes(lua_State *L, int arg, int64_t *size, int *next);
 /* Fields of an options table, which may be absent.  The names are checked by er_face_options. */
 void er_face_options(lua_State *L, int arg, const char *const *names);    /* raises on an unknown one */
 double er_face_number(lua_State *L, int arg, const char *name, double fallback);
+int64_t er_face_whole(lua_State *L, int arg, const char *name, int64_t fallback);     /* raises on a fraction */
 bool er_face_bool(lua_State *L, int arg, const char *name, bool fallback);
 er_tensor *er_face_field(lua_State *L, int arg, const char *name);        /* borrowed, NULL where absent */
 er_dtype er_face_dtype(lua_State *L, int arg, er_dtype fallback);         /* field "dtype" */

@@ -22,11 +22,12 @@ int64_t er_model_size(int fd, const char *name, er_err *err) {
   return st.st_size;
 }
 
-int er_model_open(const char *path, int64_t *size, er_err *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0 && errno == ELOOP) return er_fail(err, "ELOOP", "cannot read %s: it is a link", path);
+int er_model_open(const char *path, er_links links, er_err *err) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (links == ER_LINKS ? 0 : O_NOFOLLOW));
+  if (fd < 0 && errno == ELOOP && links == ER_NO_LINKS)
+    return er_fail(err, "ELOOP", "cannot read %s: it is a link", path);
   if (fd < 0) return er_fail_errno(err, errno, "cannot read %s", path);
-  if ((*size = er_model_size(fd, path, err)) >= 0) return fd;
+  if (er_model_size(fd, path, err) >= 0) return fd;
   close(fd);
   return -1;
 }

@@ -8,9 +8,10 @@
 
 #include "base/err.h"
 
-/* Opens a regular file for reading: a link as the last part of the path, a FIFO, a
- * device and a folder are refused.  Returns the descriptor, or -1. */
-int er_model_open(const char *path, int64_t *size, er_err *err);
+/* Opens a regular file for reading: FIFOs, devices and folders are refused, and links as
+ * the last part of the path unless they may be followed.  Returns the descriptor, or -1. */
+typedef enum { ER_NO_LINKS, ER_LINKS } er_links;
+int er_model_open(const char *path, er_links links, er_err *err);
 
 /* The size of what fd is, if that is a regular file; -1 and err if not. */
 int64_t er_model_size(int fd, const char *name, er_err *err);

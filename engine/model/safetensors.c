@@ -36,6 +36,8 @@ struct er_safetensors {
 
 /* ---- one entry ------------------------------------------------------------------------------ */
 
+static const char overflow[] = "sizes whose product overflows";
+
 /* The first bytes of a name, so that a message cannot be flooded. */
 static int bad(er_reader *r, const entry *e, const char *what) {
   char shown[64];
@@ -61,7 +63,7 @@ static int read_shape(er_reader *r, entry *e) {
     if (er_reader_count(r, &n) < 0) return -1;
     if (e->nd == ER_DIMS) return bad(r, e, "more than 8 dims");
     e->size[e->nd++] = (int64_t)n;
-    if (n > 0 && __builtin_mul_overflow(product, (int64_t)n, &product)) return bad(r, e, "sizes whose product overflows");
+    if (n > 0 && __builtin_mul_overflow(product, (int64_t)n, &product)) return bad(r, e, overflow);
     e->count = n > 0 && e->count > 0 ? product : 0;
   }
   return rc;
@@ -97,8 +99,9 @@ static int read_entry(er_reader *r, entry *e) {
   er_buf_free(&text);
   if (field < 0 || rc < 0) return -1;
   if (seen != 7) return bad(r, e, "needs dtype, shape and data_offsets");
-  if (__builtin_mul_overflow(e->count, (int64_t)e->stored->size, &bytes)) return bad(r, e, "sizes whose product overflows");
-  if (e->to < e->from || e->to - e->from != (uint64_t)bytes) return bad(r, e, "data_offsets that do not fit dtype and shape");
+  if (__builtin_mul_overflow(e->count, (int64_t)e->stored->size, &bytes)) return bad(r, e, overflow);
+  if (e->to < e->from || e->to - e->from != (uint64_t)bytes)
+    return bad(r, e, "data_offsets that do not fit dtype and shape");
   return 0;
 }
 
@@ -200,7 +203,8 @@ static int check_names(er_safetensors *s, er_err *err) {
   for (size_t i = 1; i < s->n_metadata; i++) {
     const char *key = s->metadata[i].key;
     if (strcmp(key, s->metadata[i - 1].key) == 0)
-      return er_fail(err, "format", "%s: '%s' comes twice in __metadata__", s->name, er_reader_show(key, strlen(key), shown));
+      return er_fail(err, "format", "%s: '%s' comes twice in __metadata__", s->name,
+                     er_reader_show(key, strlen(key), shown));
   }
   return 0;
 }
@@ -241,8 +245,7 @@ er_safetensors *er_safetensors_open_fd(int fd, const char *name, er_err *err) {
 }
 
 er_safetensors *er_safetensors_open(const char *path, er_err *err) {
-  int64_t size;
-  int fd = er_model_open(path, &size, err);
+  int fd = er_model_open(path, ER_NO_LINKS, err);
   return fd < 0 ? NULL : er_safetensors_open_fd(fd, path, err);
 }
 

@@ -22,7 +22,8 @@ static int check_header(er_shard *s, const int32_t *h, int64_t size, er_err *err
   if (h[0] != MAGIC)
     return er_fail(err, "format", "%s is no shard of tokens: it begins with %d, not %d", s->name, h[0], MAGIC);
   if (h[1] != VERSION)
-    return er_fail(err, "format", "%s is a shard of version %d; only %d, two bytes a token, is read", s->name, h[1], VERSION);
+    return er_fail(err, "format", "%s is a shard of version %d; only %d, two bytes a token, is read", s->name, h[1],
+                   VERSION);
   s->count = h[2];
   if (h[2] < 0 || (size - HEADER) / 2 != h[2] || size % 2 != 0)
     return er_fail(err, h[2] >= 0 && (size - HEADER) / 2 < h[2] ? "truncated" : "format",
@@ -36,7 +37,8 @@ static int load(er_shard *s, er_err *err) {
   int64_t size = er_model_size(s->fd, s->name, err);
   if (size < 0) return -1;
   if (size < HEADER)
-    return er_fail(err, "format", "%s is no shard of tokens: %lld bytes are less than its header", s->name, (long long)size);
+    return er_fail(err, "format", "%s is no shard of tokens: %lld bytes are less than its header", s->name,
+                   (long long)size);
   if (er_model_pread(s->fd, s->name, header, sizeof header, 0, err) < 0) return -1;
   return check_header(s, header, size, err);
 }
@@ -51,8 +53,7 @@ er_shard *er_shard_open_fd(int fd, const char *name, er_err *err) {
 }
 
 er_shard *er_shard_open(const char *path, er_err *err) {
-  int64_t size;
-  int fd = er_model_open(path, &size, err);
+  int fd = er_model_open(path, ER_LINKS, err);
   return fd < 0 ? NULL : er_shard_open_fd(fd, path, err);
 }
 
@@ -133,8 +134,8 @@ static int write_ids(er_new_file *f, const er_view *v, er_err *err) {
 static int refuse_shape(const char *path, const er_tensor *ids, er_err *err) {
   er_buf what = {0};
   er_tensor_describe(&what, ids);
-  er_fail(err, "EINVAL", "cannot write %s: a shard is made of one row of whole numbers (u8, u16 or i32), not of %s", path,
-          er_buf_cstr(&what));
+  er_fail(err, "EINVAL", "cannot write %s: a shard is made of one row of whole numbers (u8, u16 or i32), not of %s",
+          path, er_buf_cstr(&what));
   er_buf_free(&what);
   return -1;
 }

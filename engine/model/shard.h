@@ -13,7 +13,7 @@
 
 typedef struct er_shard er_shard;
 
-er_shard *er_shard_open(const char *path, er_err *err);               /* no links, regular files alone */
+er_shard *er_shard_open(const char *path, er_err *err);               /* regular files, also through a link */
 er_shard *er_shard_open_fd(int fd, const char *name, er_err *err);    /* takes fd over, also on failure */
 void er_shard_close(er_shard *s);                                     /* NULL is fine */
 
@@ -31,7 +31,7 @@ er_tensor *er_shard_read(er_shard *s, int64_t at, int64_t n, int64_t vocab, er_t
 /* Writes a shard, whole or not at all, from a tensor of whole numbers below 65536. */
 int er_shard_write(const char *path, er_tensor *ids, er_err *err);
 
-/* The index-th draw below n (at least 1) of a seed: Philox 4x32-10, so that any draw can be made without those before. */
+/* The index-th draw below n (at least 1) of a seed, by Philox 4x32-10: no draw needs those before it. */
 int64_t er_shard_draw(uint64_t seed, uint64_t index, int64_t n);
 
 #endif

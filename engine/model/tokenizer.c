@@ -120,7 +120,8 @@ er_tokenizer *er_tokenizer_open(const char *path, er_err *err) {
   er_tokenizer *t = NULL;
   if (er_file_read(file, MOST_FILE, &bytes, err) == 0 &&
       (merges == NULL || er_file_read(merges, MOST_FILE, &pairs, err) == 0))
-    t = er_tokenizer_read(er_buf_cstr(&bytes), bytes.len, merges != NULL ? er_buf_cstr(&pairs) : NULL, pairs.len, file, err);
+    t = er_tokenizer_read(er_buf_cstr(&bytes), bytes.len, merges != NULL ? er_buf_cstr(&pairs) : NULL, pairs.len, file,
+                          err);
   er_buf_free(&bytes);
   er_buf_free(&pairs);
   er_free(file);
@@ -131,7 +132,9 @@ er_tokenizer *er_tokenizer_open(const char *path, er_err *err) {
 int32_t er_tokenizer_size(const er_tokenizer *t) { return t->vocab.n; }
 int32_t er_tokenizer_end(const er_tokenizer *t) { return t->end; }
 
-int32_t er_tokenizer_id(const er_tokenizer *t, const char *token, size_t n) { return er_vocab_find(&t->vocab, token, n); }
+int32_t er_tokenizer_id(const er_tokenizer *t, const char *token, size_t n) {
+  return er_vocab_find(&t->vocab, token, n);
+}
 
 /* ---- encoding ------------------------------------------------------------------------------------------ */
 

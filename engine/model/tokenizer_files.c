@@ -64,7 +64,8 @@ int er_tokenizer_read_merge(er_tokenizer *t, const char *left, size_t n_left, co
                             const char **why) {
   er_buf a = {0}, b = {0};
   *why = NULL;
-  if (to_bytes(&a, left, n_left) < 0 || to_bytes(&b, right, n_right) < 0) *why = "has characters that stand for no byte";
+  if (to_bytes(&a, left, n_left) < 0 || to_bytes(&b, right, n_right) < 0)
+    *why = "has characters that stand for no byte";
   else if (a.len == 0 || b.len == 0) *why = "is not two tokens";
   if (*why == NULL) {
     er_buf both = {0};

@@ -138,7 +138,8 @@ static int read_cutting(er_tokenizer *t, er_reader *whole, const part *at) {
   if (absent(at)) return er_reader_fail(whole, "a tokenizer without a pre_tokenizer is not supported");
   if (pre_tokenizer(whole, at, &c, 0) < 0) return -1;
   if (!c.bytes || c.split < 0) return er_reader_fail(whole, "a tokenizer that is not byte-level is not supported");
-  if (c.digits && c.split != ER_SPLIT_GPT2) return er_reader_fail(whole, "Digits before another pattern than GPT-2's are not supported");
+  if (c.digits && c.split != ER_SPLIT_GPT2)
+    return er_reader_fail(whole, "Digits before another pattern than GPT-2's are not supported");
   t->split = c.digits ? ER_SPLIT_SMOLLM : (er_split)c.split;
   return 0;
 }
@@ -217,7 +218,8 @@ static int read_added_one(er_tokenizer *t, er_reader *whole, const part *at, er_
   er_reader r = inside(whole, at), id;
   uint64_t number;
   if (parts_of(&r, names, parts) < 0) return -1;
-  if (parts[0].bytes == NULL || parts[1].bytes == NULL) return er_reader_fail(&r, "an added token needs id and content");
+  if (parts[0].bytes == NULL || parts[1].bytes == NULL)
+    return er_reader_fail(&r, "an added token needs id and content");
   if (check_plain(whole, parts, names, 2, 5) < 0 || text_of(whole, &parts[1], text) < 0) return -1;
   id = inside(whole, &parts[0]);
   if (er_reader_count(&id, &number) < 0) return -1;

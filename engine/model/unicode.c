@@ -70,7 +70,8 @@ er_char_class er_char_class_of(uint32_t c) {
 
 /* ---- normal form C ------------------------------------------------------------------------------ */
 
-enum { HANGUL = 0xAC00, HANGUL_END = 0xD7A4, LEAD = 0x1100, VOWEL = 0x1161, TAIL = 0x11A7, LEADS = 19, VOWELS = 21, TAILS = 28 };
+enum { HANGUL = 0xAC00, HANGUL_END = 0xD7A4, LEAD = 0x1100, VOWEL = 0x1161, TAIL = 0x11A7 };
+enum { LEADS = 19, VOWELS = 21, TAILS = 28 };
 
 typedef struct { uint32_t *c; size_t n, cap; } codes;
 

@@ -4,7 +4,7 @@
  * number of threads, which oneDNN's own cutting would make it do. */
 
 #include <dlfcn.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -68,12 +68,20 @@ static bool open_library(struct er_dnnl *d) {
          d->f.dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags) == dnnl_success;
 }
 
-/* oneDNN's f32 kernels want AVX2 at least; its bf16 ones an AVX-512 with bf16, else they are emulated. */
+/* With AVX-512 oneDNN is faster than our kernels, and has bf16 where the CPU does (elsewhere it is emulated).  With AVX2
+ * it is not: its kernels read b where it stands, which halves their speed for strides of whole pages. */
+static bool wanted(const er_tensors *ts) {
+  const char *wish = getenv("ERLUA_GEMM");
+  if (ts->backend->real != ER_F32 || !__builtin_cpu_supports("avx2")) return false;
+  if (wish != NULL && strcmp(wish, "own") == 0) return false;
+  return __builtin_cpu_supports("avx512f") || (wish != NULL && strcmp(wish, "onednn") == 0);
+}
+
 static struct er_dnnl *library(er_tensors *ts) {
   struct er_dnnl *d = ts->dnnl;
   if (ts->dnnl_looked) return d;
   ts->dnnl_looked = true;
-  if (!__builtin_cpu_supports("avx2") || ts->backend->real != ER_F32) return NULL;
+  if (!wanted(ts)) return NULL;
   er_pool_prepare(ts->pool);
   d = er_calloc(1, sizeof *d);
   d->bf16 = __builtin_cpu_supports("avx512bf16");

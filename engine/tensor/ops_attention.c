@@ -47,6 +47,25 @@ static er_tensor *mask_grad(er_node *n, const er_attention *a, const er_view *sh
   return g;
 }
 
+/* t's shape, the dims lying in memory in the order of t's: heads of one token stay together. */
+static er_tensor *like_in_memory(er_tensor *t, er_err *err) {
+  er_tensor *g = er_like(t, err);
+  int order[4] = {0, 1, 2, 3};
+  int64_t step = 1;
+  if (g == NULL) return NULL;
+  for (int i = 1; i < 4; i++)
+    for (int j = i; j > 0 && t->v.stride[order[j - 1]] < t->v.stride[order[j]]; j--) {
+      int o = order[j];
+      order[j] = order[j - 1];
+      order[j - 1] = o;
+    }
+  for (int i = 3; i >= 0; i--) {
+    g->v.stride[order[i]] = step;
+    step *= t->v.size[order[i]] > 0 ? t->v.size[order[i]] : 1;
+  }
+  return g;
+}
+
 static int sdpa_backward(er_node *n, er_tensor *dy, er_err *err) {
   const sdpa_ctx *c = n->ctx;
   er_tensor *in[INPUTS], *g[3] = {NULL, NULL, NULL};
@@ -56,7 +75,7 @@ static int sdpa_backward(er_node *n, er_tensor *dy, er_err *err) {
   a = with_views(c, in, er_tape_saved(n, OUT), er_tape_saved(n, LSE));
   a.dout = dy->v;
   for (int i = 0; i < 3 && rc == 0; i++)
-    if (er_tape_needs(n, i) && (g[i] = er_like(in[i], err)) == NULL) rc = -1;
+    if (er_tape_needs(n, i) && (g[i] = like_in_memory(in[i], err)) == NULL) rc = -1;
   if (g[Q] != NULL) a.dq = g[Q]->v;
   if (g[KEY] != NULL) a.dk = g[KEY]->v;
   if (g[VALUE] != NULL) a.dv = g[VALUE]->v;

@@ -39,6 +39,14 @@ static int check_targets(const char *name, const rows *r, er_tensor *target, con
   return 0;
 }
 
+static int check_options(const char *name, er_tensor *x, const er_loss *opt, er_err *err) {
+  if (!(opt->smoothing >= 0 && opt->smoothing <= 1))
+    return er_tensor_refuse(err, "range", name, 1, &x, "label_smoothing is a share from 0 to 1, not %g", opt->smoothing);
+  if (!(opt->softcap >= 0) || opt->z_loss != opt->z_loss || opt->total != opt->total)
+    return er_tensor_refuse(err, "range", name, 1, &x, "softcap is not negative, z_loss and total are numbers");
+  return 0;
+}
+
 static int prepare(const char *name, rows *r, er_tensor *x, er_tensor *target, const er_loss *opt, er_err *err) {
   er_tensor *xs[3] = {x, target, opt->weight};
   if (er_want_float(name, x, err) < 0) return -1;
@@ -51,7 +59,7 @@ static int prepare(const char *name, rows *r, er_tensor *x, er_tensor *target, c
                             "there is one target, and one weight if any, for each row of the last dim");
   if ((r->ids = er_cast(target, ER_I32, err)) == NULL) return -1;
   if (opt->weight != NULL && (r->weight = er_cast(opt->weight, ER_F32, err)) == NULL) return -1;
-  if (check_targets(name, r, target, opt, err) < 0) return -1;
+  if (check_options(name, x, opt, err) < 0 || check_targets(name, r, target, opt, err) < 0) return -1;
   r->scale = 1;
   if (opt->total != 0) r->scale = 1 / opt->total;
   else if (opt->reduction == ER_REDUCE_MEAN) r->scale = 1 / total_weight(r, opt);
@@ -69,7 +77,7 @@ static er_xent xent_of(const rows *r, const er_loss *opt, int64_t first, int64_t
                    .z_loss = opt->z_loss,
                    .smoothing = opt->smoothing,
                    .inv_temperature = 1,
-                   .ignore = (int32_t)opt->ignore};
+                   .ignore = opt->ignore == (int32_t)opt->ignore ? (int32_t)opt->ignore : INT32_MIN};
 }
 
 /* A row's losses to the result: their scaled sum, or each. */

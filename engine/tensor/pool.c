@@ -1,103 +1,71 @@
-/* pool.c - one team of threads: libgomp's, opened when there is work for it. */
+/* pool.c - one team of threads: made when there is work for it, asleep when there is none. */
 
 #include "tensor/pool.h"
 
 #include <dlfcn.h>
-#include <sched.h>
-#include <signal.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
 typedef struct { void *ptr; size_t size; } scratch;
 
-/* libgomp is called through its documented ABI instead of being linked: a shared
- * library more costs every start of erlua, and its waiting is decided by variables
- * that it reads when it is loaded. */
-typedef void (*parallel_fn)(void (*fn)(void *), void *data, unsigned threads, unsigned flags);
-
-struct er_pool {
-  int threads, most;
-  bool opened, made;             /* libgomp; the team of `threads` threads */
-  parallel_fn parallel;          /* NULL: there is no libgomp, everything runs here */
-  int (*thread_num)(void);
-  scratch *scratch;              /* most x ER_POOL_SLOTS */
-};
-
 typedef struct {
-  er_pool *pool;
   er_pool_body body;
   void *ctx;
   int64_t n, grain;
   _Atomic int64_t next;
 } round_of_work;
 
-static int usable_cpus(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
+typedef struct { er_pool *pool; int index; pthread_t id; } member;
 
-/* The CPUs we may use, lowered but never raised by OMP_NUM_THREADS. */
-static int default_threads(void) {
-  const char *wish = getenv("OMP_NUM_THREADS");
-  int cpus = usable_cpus();
-  long n = wish != NULL ? strtol(wish, NULL, 10) : 0;
-  return n >= 1 && n < cpus ? (int)n : cpus;
-}
+/* `state` is a count of rounds, whether one is open, and how many members are in it.  A member may only enter a round
+ * that is open, and a round that was closed is over as soon as nobody is left in it: so nobody waits for a thread that
+ * the machine has not let run, which on a shared machine is the usual one. */
+struct er_pool {
+  int threads, most, running;    /* running: members that exist */
+  bool ending;
+  void (*limit)(int);            /* libgomp's omp_set_num_threads, if it was loaded */
+  member *members;
+  round_of_work *work;
+  _Atomic uint32_t state, left;  /* left: counts rounds that somebody waits for the end of */
+  _Atomic int asleep, waited;
+  scratch *scratch;              /* most x ER_POOL_SLOTS */
+};
+
+enum { INSIDE = 0xffff, OPEN = 0x10000, ROUND = 0x20000 };
+
+/* Looks at a word, about 50 microseconds in all, before a thread sleeps: the gap between two kernels of a step. */
+enum { PATIENCE = 1500 };
 
 er_pool *er_pool_open(int threads) {
   er_pool *p = er_calloc(1, sizeof *p);
-  p->threads = threads > 0 ? threads : default_threads();
+  p->threads = threads > 0 ? threads : er_pool_cpus();
   p->most = p->threads;
   p->scratch = er_calloc((size_t)p->most * ER_POOL_SLOTS, sizeof *p->scratch);
   return p;
 }
 
-void er_pool_close(er_pool *p) {
-  if (p == NULL) return;
-  for (int i = 0; i < p->most * ER_POOL_SLOTS; i++) free(p->scratch[i].ptr);
-  er_free(p->scratch);
-  er_free(p);                    /* libgomp stays loaded: its threads cannot be taken back */
-}
-
 int er_pool_threads(const er_pool *p) { return p->threads; }
 
-void er_pool_set_threads(er_pool *p, int threads) {
-  if (threads < 1) threads = default_threads();
-  if (threads > p->most) {
-    p->scratch = er_realloc(p->scratch, (size_t)threads * ER_POOL_SLOTS * sizeof *p->scratch);
-    for (int i = p->most * ER_POOL_SLOTS; i < threads * ER_POOL_SLOTS; i++) p->scratch[i] = (scratch){0};
-    p->most = threads;
-  }
-  p->threads = threads;
-  p->made = false;
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
 }
 
-/* Idle threads spin for about 10 microseconds, the gap between two kernels, and then
- * sleep.  The variable is taken back, so that no child inherits it.  Whoever else uses
- * libgomp in this process (oneDNN) is told to use one thread: it is called from within
- * our pieces of work, and its results must not depend on the size of the team. */
-static void open_gomp(er_pool *p) {
-  bool ours = getenv("OMP_WAIT_POLICY") == NULL && getenv("GOMP_SPINCOUNT") == NULL;
-  void (*set_threads)(int);
-  void *lib;
-  p->opened = true;
-  if (ours) setenv("GOMP_SPINCOUNT", "500", 1);
-  lib = dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL);
-  if (ours) unsetenv("GOMP_SPINCOUNT");
-  if (lib == NULL) return;
-  *(void **)&set_threads = dlsym(lib, "omp_set_num_threads");
-  *(void **)&p->thread_num = dlsym(lib, "omp_get_thread_num");
-  if (set_threads == NULL || p->thread_num == NULL) return;
-  set_threads(1);
-  *(void **)&p->parallel = dlsym(lib, "GOMP_parallel");
+/* Sleeps while *word is `seen`. */
+static void sleep_on(_Atomic uint32_t *word, uint32_t seen) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
-void er_pool_prepare(er_pool *p) {
-  if (!p->opened) open_gomp(p);
-}
+static void wake(_Atomic uint32_t *word, int most) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0); }
 
 static void take_pieces(round_of_work *w, int thread) {
   for (;;) {
@@ -107,9 +75,70 @@ static void take_pieces(round_of_work *w, int thread) {
   }
 }
 
-static void in_thread(void *data) {
-  round_of_work *w = data;
-  take_pieces(w, w->pool->thread_num());
+/* ---- members -------------------------------------------------------------------------------- */
+
+/* Waits until a round is open that is not `last`, and enters it. */
+static uint32_t enter(er_pool *p, uint32_t last) {
+  for (int looks = 0;; looks++) {
+    uint32_t s = atomic_load(&p->state);
+    if ((s & OPEN) && s / ROUND != last) {
+      if (atomic_compare_exchange_weak(&p->state, &s, s + 1)) return s / ROUND;
+    } else if (looks < PATIENCE) {
+      relax();
+    } else {
+      atomic_fetch_add(&p->asleep, 1);
+      sleep_on(&p->state, s);
+      atomic_fetch_sub(&p->asleep, 1);
+      looks = 0;
+    }
+  }
+}
+
+static void leave(er_pool *p) {
+  uint32_t before = atomic_fetch_sub(&p->state, 1);
+  if ((before & (OPEN | INSIDE)) != 1 || !atomic_load(&p->waited)) return;
+  atomic_fetch_add(&p->left, 1);
+  wake(&p->left, 1);
+}
+
+static void *live(void *arg) {
+  const member *m = arg;
+  er_pool *p = m->pool;
+  bool limited = false;
+  for (uint32_t last = UINT32_MAX;;) {
+    last = enter(p, last);
+    if (p->ending) break;
+    if (p->limit != NULL && !limited) p->limit(1);
+    limited = p->limit != NULL;
+    take_pieces(p->work, m->index);
+    leave(p);
+  }
+  leave(p);
+  return NULL;
+}
+
+/* ---- rounds ----------------------------------------------------------------------------------- */
+
+static void open_round(er_pool *p, int64_t pieces) {
+  int asleep;
+  uint32_t s = atomic_load(&p->state);
+  atomic_store(&p->state, (s / ROUND + 1) * ROUND | OPEN);
+  asleep = atomic_load(&p->asleep);
+  if (asleep > 0) wake(&p->state, pieces - 1 < asleep ? (int)(pieces - 1) : INT_MAX);
+}
+
+static void close_round(er_pool *p) {
+  atomic_fetch_and(&p->state, ~(uint32_t)OPEN);
+  for (int looks = 0; (atomic_load(&p->state) & INSIDE) != 0; looks++) {
+    if (looks < PATIENCE) {
+      relax();
+      continue;
+    }
+    uint32_t seen = atomic_load(&p->left);
+    atomic_store(&p->waited, 1);
+    if ((atomic_load(&p->state) & INSIDE) != 0) sleep_on(&p->left, seen);
+    atomic_store(&p->waited, 0);
+  }
 }
 
 void er_pool_hold_signals(sigset_t *was) {
@@ -118,27 +147,72 @@ void er_pool_hold_signals(sigset_t *was) {
   pthread_sigmask(SIG_SETMASK, &all, was);
 }
 
-/* The whole team each time, since libgomp ends the threads that a smaller one does not need.
- * Threads are made with all signals held: handlers run in the engine's own thread. */
-static void run_team(er_pool *p, round_of_work *w) {
+/* As many as can be had; with all signals held, since handlers run in the engine's own thread. */
+static void make_members(er_pool *p) {
   sigset_t was;
-  bool made = p->made;
-  if (!made) er_pool_hold_signals(&was);
-  p->parallel(in_thread, w, (unsigned)p->threads, 0);
-  if (!made) pthread_sigmask(SIG_SETMASK, &was, NULL);
-  p->made = true;
+  p->members = er_calloc((size_t)p->threads, sizeof *p->members);
+  er_pool_hold_signals(&was);
+  for (p->running = 0; p->running < p->threads - 1; p->running++) {
+    member *m = &p->members[p->running];
+    *m = (member){.pool = p, .index = p->running + 1};
+    if (pthread_create(&m->id, NULL, live, m) != 0) break;
+  }
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+
+static void end_members(er_pool *p) {
+  if (p->members == NULL) return;
+  p->ending = true;
+  open_round(p, INT_MAX);
+  for (int i = 0; i < p->running; i++) pthread_join(p->members[i].id, NULL);
+  close_round(p);
+  er_free(p->members);
+  p->members = NULL;
+  p->running = 0;
+  p->ending = false;
+}
+
+void er_pool_close(er_pool *p) {
+  if (p == NULL) return;
+  end_members(p);
+  for (int i = 0; i < p->most * ER_POOL_SLOTS; i++) free(p->scratch[i].ptr);
+  er_free(p->scratch);
+  er_free(p);
+}
+
+void er_pool_set_threads(er_pool *p, int threads) {
+  if (threads < 1) threads = er_pool_cpus();
+  if (threads == p->threads) return;
+  end_members(p);
+  if (threads > p->most) {
+    p->scratch = er_realloc(p->scratch, (size_t)threads * ER_POOL_SLOTS * sizeof *p->scratch);
+    for (int i = p->most * ER_POOL_SLOTS; i < threads * ER_POOL_SLOTS; i++) p->scratch[i] = (scratch){0};
+    p->most = threads;
+  }
+  p->threads = threads;
+}
+
+/* It is opened here first, so that the library finds it, and stays: its thread-local data cannot be taken back. */
+void er_pool_prepare(er_pool *p) {
+  void *lib = p->limit == NULL ? dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL) : NULL;
+  if (lib == NULL) return;
+  *(void **)&p->limit = dlsym(lib, "omp_set_num_threads");
+  if (p->limit != NULL) p->limit(1);
 }
 
 void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx) {
   if (n <= 0) return;
   if (grain < 1) grain = 1;
-  if (p->threads > 1 && n > grain && !p->opened) open_gomp(p);
-  if (p->threads == 1 || n <= grain || p->parallel == NULL) {
+  if (p->threads == 1 || n <= grain) {
     body(ctx, 0, 0, n);
     return;
   }
-  round_of_work w = {.pool = p, .body = body, .ctx = ctx, .n = n, .grain = grain};
-  run_team(p, &w);
+  if (p->members == NULL) make_members(p);
+  round_of_work w = {.body = body, .ctx = ctx, .n = n, .grain = grain};
+  p->work = &w;
+  open_round(p, (n + grain - 1) / grain);
+  take_pieces(&w, 0);
+  close_round(p);
 }
 
 void *er_pool_scratch(er_pool *p, int thread, int slot, size_t n) {

@@ -1,8 +1,9 @@
 /* pool.h - the one team of threads that every kernel and oneDNN share.
- * It is libgomp's, opened when the first large piece of work comes, so that
- * programs without tensors never pay for it.  The number of threads is the number
- * of CPUs this process may run on, lowered by OMP_NUM_THREADS; a job's slot sets
- * both.  Idle threads sleep after some microseconds.  Used by one thread at a time. */
+ * It is made when the first large piece of work comes, so that programs without tensors
+ * never pay for it.  The number of threads is the number of CPUs this process may run on,
+ * or its cgroup's quota where that is less, lowered by OMP_NUM_THREADS; a job's slot sets
+ * them.  Idle threads look for work for some tens of microseconds and then sleep; a team
+ * of one has no threads at all.  Used by one thread at a time. */
 #ifndef ER_TENSOR_POOL_H
 #define ER_TENSOR_POOL_H
 
@@ -18,6 +19,11 @@ typedef void (*er_pool_body)(void *ctx, int thread, int64_t lo, int64_t hi);
 er_pool *er_pool_open(int threads);                       /* 0: as many as there are for us */
 void er_pool_close(er_pool *p);                           /* NULL is fine */
 int er_pool_threads(const er_pool *p);
+
+/* The CPUs we may use; and the quota alone, 0 for none, by a file like /proc/self/cgroup and where cgroups are mounted. */
+int er_pool_cpus(void);
+int er_pool_quota(const char *list, const char *mounts);
+
 void er_pool_set_threads(er_pool *p, int threads);
 
 /* Before a library that brings libgomp along (oneDNN) is opened: it then runs within our pieces, on one thread each. */

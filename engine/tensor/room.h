@@ -135,6 +135,7 @@ int er_tape_give(er_node *n, int i, er_tensor *g, er_err *err);
 /* Where a kernel may build or add to the gradient of input i itself; hand the result to er_tape_give. */
 er_tensor *er_tape_slot(er_node *n, int i, bool *accumulate, er_err *err);
 er_tensor *er_tape_slot_zeroed(er_node *n, int i, er_err *err);         /* always to be added to */
+er_tensor *er_tape_slot_viewed(er_node *n, int i, er_err *err);         /* likewise, for views: any order of memory */
 
 void er_node_unref(er_node *n);
 

@@ -103,9 +103,24 @@ static er_dtype dtype_of(const er_edge *e) {
   return e->leaf != NULL && d == ER_BF16 ? ER_F32 : d;
 }
 
+/* Does every element have a place of its own, the dims being those of a contiguous tensor in some order? */
+static bool is_dense(const er_view *v) {
+  int64_t step = 1;
+  bool used[ER_DIMS] = {false};
+  for (int left = v->nd; left > 0; left--) {
+    int at = -1;
+    for (int i = v->nd - 1; i >= 0 && at < 0; i--)
+      if (!used[i] && (v->size[i] == 1 || v->stride[i] == step)) at = i;
+    if (at < 0) return false;
+    used[at] = true;
+    step *= v->size[at];
+  }
+  return true;
+}
+
 /* May the gradient in a slot be added to in place?  A leaf's always: it is what the owner sees. */
 static bool is_ours(const er_edge *e, const er_tensor *g) {
-  return er_tensor_contiguous(g) && (e->leaf != NULL || (g->refs == 1 && g->storage->refs == 1));
+  return is_dense(&g->v) && (e->leaf != NULL || (g->refs == 1 && g->storage->refs == 1));
 }
 
 /* g in the shape and dtype of the input; takes g. */
@@ -171,9 +186,21 @@ er_tensor *er_tape_slot(er_node *n, int i, bool *accumulate, er_err *err) {
   er_edge *e = &n->edges[i];
   er_tensor *g = *slot_of(e);
   const er_view *want = shape_of(e);
-  *accumulate = g != NULL && is_ours(e, g);
+  *accumulate = g != NULL && is_ours(e, g) && er_tensor_contiguous(g);
   if (*accumulate) return er_tensor_ref(g);
   return er_make(n->home, dtype_of(e), want->nd, want->size, err);
+}
+
+/* In the order of memory that the input has: what views made of a contiguous tensor then leads back to one. */
+er_tensor *er_tape_slot_viewed(er_node *n, int i, er_err *err) {
+  er_edge *e = &n->edges[i];
+  er_tensor *g = *slot_of(e);
+  const er_view *want = shape_of(e);
+  if (g != NULL && is_ours(e, g)) return er_tensor_ref(g);
+  if ((g = er_make(n->home, dtype_of(e), want->nd, want->size, err)) == NULL) return NULL;
+  n->home->backend->fill(n->home->pool, &g->v, 0);
+  if (e->node != NULL && is_dense(want)) memcpy(g->v.stride, want->stride, sizeof want->stride);
+  return g;
 }
 
 er_tensor *er_tape_slot_zeroed(er_node *n, int i, er_err *err) {

@@ -19,6 +19,7 @@ er_tensors *er_tensors_open(const er_tensors_options *opt) {
   ts->zeroed = opt->zeroed;
   ts->most = opt->most;
   ts->random.seed = (uint64_t)opt->seed;
+  ts->dnnl_looked = opt->own_products;
   return ts;
 }
 

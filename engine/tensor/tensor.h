@@ -39,6 +39,7 @@ typedef struct {
   bool zeroed;                   /* new storage is zeroed: for code that must see nothing of others */
   int64_t most;                  /* bytes in tensors; 0: as many as there are */
   const er_backend *backend;     /* NULL: the CPU's */
+  bool own_products;             /* without oneDNN */
 } er_tensors_options;
 
 er_tensors *er_tensors_open(const er_tensors_options *opt);

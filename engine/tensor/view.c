@@ -36,26 +36,29 @@ static int add_into(er_node *n, er_tensor *slot, er_tensor *view, er_tensor *dy,
 
 static int narrow_backward(er_node *n, er_tensor *dy, er_err *err) {
   const window *w = n->ctx;
-  er_tensor *slot = er_tape_slot_zeroed(n, 0, err);
+  er_tensor *slot = er_tape_slot_viewed(n, 0, err);
   if (slot == NULL) return -1;
   return add_into(n, slot, er_tensor_narrow(slot, w->dim, w->start, dy->v.size[w->dim], err), dy, err);
 }
 
 static int select_backward(er_node *n, er_tensor *dy, er_err *err) {
   const window *w = n->ctx;
-  er_tensor *slot = er_tape_slot_zeroed(n, 0, err);
+  er_tensor *slot = er_tape_slot_viewed(n, 0, err);
   if (slot == NULL) return -1;
   return add_into(n, slot, er_tensor_select(slot, w->dim, w->start, err), dy, err);
 }
 
 static int step_backward(er_node *n, er_tensor *dy, er_err *err) {
   const window *w = n->ctx;
-  er_tensor *slot = er_tape_slot_zeroed(n, 0, err);
+  er_tensor *slot = er_tape_slot_viewed(n, 0, err);
   if (slot == NULL) return -1;
   return add_into(n, slot, er_tensor_step(slot, w->dim, w->step, err), dy, err);
 }
 
 static int expand_backward(er_node *n, er_tensor *dy, er_err *err) { return er_tape_give(n, 0, er_tensor_ref(dy), err); }
+
+/* A single element is never stepped from, so that the step may be larger than any stride. */
+static int64_t stepped(int64_t stride, int64_t step, int64_t size) { return size > 1 ? stride * step : stride; }
 
 /* Windows may overlap: one place of the window at a time. */
 static int unfold_backward(er_node *n, er_tensor *dy, er_err *err) {
@@ -65,8 +68,8 @@ static int unfold_backward(er_node *n, er_tensor *dy, er_err *err) {
   for (int64_t j = 0; slot != NULL && rc == 0 && j < dy->v.size[last]; j++) {
     er_tensor *part = er_tensor_select(dy, last, j, err), *to = er_alias(slot), *both[2] = {to, part};
     to->v.data = (char *)to->v.data + j * to->v.stride[w->dim] * (int64_t)er_dtype_size(to->v.dtype);
-    to->v.stride[w->dim] *= w->step;
     to->v.size[w->dim] = dy->v.size[w->dim];
+    to->v.stride[w->dim] = stepped(to->v.stride[w->dim], w->step, to->v.size[w->dim]);
     if (part != NULL) er_run(ER_EW_ADD, to, 2, both, NULL);
     else rc = -1;
     er_tensor_unref(part);
@@ -242,8 +245,8 @@ er_tensor *er_tensor_step(er_tensor *t, int dim, int64_t step, er_err *err) {
     return NULL;
   }
   y = er_alias(t);
-  y->v.size[dim] = (t->v.size[dim] + step - 1) / step;
-  y->v.stride[dim] *= step;
+  y->v.size[dim] = t->v.size[dim] > 0 ? (t->v.size[dim] - 1) / step + 1 : 0;
+  y->v.stride[dim] = stepped(y->v.stride[dim], step, y->v.size[dim]);
   return record(y, t, &step_class, (window){.dim = dim, .step = step});
 }
 
@@ -308,6 +311,6 @@ er_tensor *er_tensor_unfold(er_tensor *t, int dim, int64_t size, int64_t step, e
   y->v.size[t->v.nd] = size;
   y->v.stride[t->v.nd] = t->v.stride[dim];
   y->v.size[dim] = (t->v.size[dim] - size) / step + 1;
-  y->v.stride[dim] *= step;
+  y->v.stride[dim] = stepped(y->v.stride[dim], step, y->v.size[dim]);
   return record(y, t, &unfold_class, (window){.dim = dim, .step = step});
 }

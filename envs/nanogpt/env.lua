@@ -25,14 +25,19 @@ Rules:
   evaluate = { "erlua", "evaluate.lua" },
   metric   = "val_loss", direction = "min",                -- nats a token; bits_per_byte stands beside it
   reward   = function(m) return 1 / m.val_loss end,
+  plausible = { min = 1.4 },                               -- 2 bits a byte: tables of what follows what come to that
   budget   = { cpu = "10s" },
-  limits   = { wall = "3m", memory = "2G" },
+  limits   = { wall = "5m", memory = "2G" },
   presets  = {
     tiny     = {},                                         -- the default
-    small    = { budget = { cpu = "60s" }, limits = { wall = "15m" } },
+    small    = { budget = { cpu = "60s" }, limits = { wall = "20m" }, plausible = { min = 1.1 } },
     ["124m"] = {
-      inputs = { folder = "fineweb", get = "`erlua env nanogpt --fetch` downloads it" },
+      inputs = {
+        folder = "fineweb", get = "`erlua env nanogpt --fetch` downloads it",
+        fetch  = { dataset = "kjj0/fineweb10B-gpt2", files = { "fineweb_val_*.bin", "fineweb_train_*.bin" }, most = 25 },
+      },
       data   = { "fineweb_val_*.bin" },
+      plausible = { min = 2.9 },
       budget = { wall = "25m" }, limits = { wall = "40m", memory = "64G", disk = "32G", gpus = 8 },
     },
   },

@@ -33,11 +33,11 @@ local presets = {              -- what other presets change
 }
 for name, value in pairs(presets[os.getenv("ERLUA_PRESET")] or {}) do config[name] = value end
 
-local RESERVE    = 0.01        -- share of the budget that is left for the last checkpoint
 local SAVE_EVERY = 0.2         -- share of the budget between two checkpoints
 local LOG_EVERY  = 10          -- steps between two points of the curves
 
 local budget = tonumber(os.getenv("ERLUA_BUDGET")) or error("train.lua: ERLUA_BUDGET says for how many seconds to train")
+local usable = budget - math.min(0.1 + 0.01 * budget, 0.5 * budget)     -- the rest is for the start and the last checkpoint
 local out    = os.getenv("ERLUA_OUT") or error("train.lua: ERLUA_OUT names the folder for the checkpoint")
 local seed   = math.tointeger(os.getenv("ERLUA_SEED")) or 1
 local curve  = io.open(os.getenv("ERLUA_CURVE") or "/dev/null", "a")
@@ -52,7 +52,7 @@ local schedule = optim[config.schedule] { warmup = config.warmup }
 local loader   = assert(erlua.data.shards("*train*.bin", { batch = config.batch, length = config.context, seed = seed }))
 
 -- How much of the time for training is over: 0 at the start, 1 at its end.
-local function progress() return (1 - erlua.time_left() / budget) / (1 - RESERVE) end
+local function progress() return (budget - erlua.time_left()) / usable end
 
 -- One step of the optimiser; the loss and the norm of the gradient before it.
 local function train_step(lr)

@@ -75,13 +75,24 @@ end
 function TYPES.direction(v) return v == "min" or v == "max", "must be \"min\" or \"max\"" end
 TYPES["function"] = function(v) return v == "function", "must be a function of the metrics" end
 
+-- A data set that `erlua env NAME --fetch` downloads: of each glob the first `most` files.
+local function check_fetch(v)
+  local ok = type(v) == "table" and is_text(v.dataset) and v.dataset:find("^[%w._-]+/[%w._-]+$") and TYPES.list(v.files) and #v.files > 0
+    and math.type(v.most) == "integer" and v.most > 0
+  for name in pairs(ok and v or {}) do ok = ok and (name == "dataset" or name == "files" or name == "most") end
+  return ok
+end
+
 -- Either a text and the command that makes files of it, or a folder of the cache that holds them.
 function TYPES.inputs(v)
   if type(v) ~= "table" then return false, "must be { text =, prepare = } or { folder = }" end
   for name, x in pairs(v) do
     if name == "prepare" then
       if not TYPES.command(x) then return false, ".prepare " .. select(2, TYPES.command(x)) end
-    elseif name ~= "text" and name ~= "folder" and name ~= "get" then return false, "takes text, prepare, folder and get, not '" .. tostring(name) .. "'"
+    elseif name == "fetch" then
+      if not v.folder or not check_fetch(x) then return false, ".fetch must be { dataset = \"OWNER/NAME\", files = { globs }, most = N }, beside a folder" end
+    elseif name ~= "text" and name ~= "folder" and name ~= "get" then
+      return false, "takes text, prepare, folder, fetch and get, not '" .. tostring(name) .. "'"
     elseif not is_text(x) then return false, "." .. name .. " must be a text" end
   end
   for _, name in ipairs { v.text or "-", v.folder or "-" } do

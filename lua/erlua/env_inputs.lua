@@ -52,7 +52,7 @@ local function key(env, digest)
 end
 
 local function why(result)
-  local last = (result.log or ""):match("([^\n]+)\n*$")
+  local last = text.last_line(result.log)
   return result.reason .. (last and ": " .. last or "")
 end
 

@@ -34,7 +34,7 @@ function M.data(env, input)
     data = with_sizes(env, env.data_files), region = env.region or json.null, read = env.read,
     check = env.check_command or json.null, train = env.train_command, evaluate = env.evaluate_command,
     metric = env.metric, direction = env.direction, reward_function = env.has_reward, limits = json.object(env.limits),
-    budget = budget_of(env), inputs = inputs.words(env, { text = input }) or json.null,
+    budget = budget_of(env), plausible = env.plausible or json.null, inputs = inputs.words(env, { text = input }) or json.null,
   }
 end
 
@@ -73,6 +73,8 @@ local function limit_words(limits)
   return table.concat(out, ", ")
 end
 
+local function bound_words(p, name, words) return p[name] and words .. " " .. text.number(p[name], 8) or "" end
+
 ---@param page erlua.page
 ---@param d table  from M.data
 function M.add(page, d)
@@ -89,6 +91,10 @@ function M.add(page, d)
   command(page, "evaluate", d.evaluate)
   page:pair("metric", d.metric .. ", the " .. (d.direction == "min" and "lower" or "higher") .. " the better; reward: "
     .. (d.reward_function and "a function of the metrics" or d.direction == "min" and "minus the metric" or "the metric"))
+  if d.plausible ~= json.null then
+    page:pair("plausible", bound_words(d.plausible, "min", "at least") .. (d.plausible.min and d.plausible.max and ", " or "")
+      .. bound_words(d.plausible, "max", "at most"))
+  end
   page:pair("limits", limit_words(d.limits))
   if d.budget ~= json.null then page:pair("budget", text.duration(d.budget.seconds) .. " of " .. d.budget.clock .. " time for training") end
   if #d.presets > 0 then page:pair("presets", table.concat(d.presets, ", ")) end

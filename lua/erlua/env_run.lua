@@ -9,10 +9,10 @@ local M = {}
 ---All files that a job of the idea may see, changes applied; the evaluation's data are not among them.
 ---@param env erlua.env
 ---@param changes? table<string, string|false>  from erlua.patch.apply; a path of a frozen file is an error
----@return table<string, string> files  for erlua.job's `files`
+---@return table<string, string|{from: string}> files  for erlua.job's `files`; large ones by the path of their source
 function M.workspace(env, changes)
   local files = {}
-  for _, path in ipairs(env.frozen_files) do files[path] = env.files[path] or assert(fs.read(env.big[path].source)) end
+  for _, path in ipairs(env.frozen_files) do files[path] = env.files[path] or { from = env.big[path].source } end
   for path, bytes in pairs(env.pristine) do files[path] = bytes end
   for path, bytes in pairs(changes or {}) do
     if env.files[path] and not env.pristine[path] then error("env:workspace: " .. path .. " is frozen", 2) end
@@ -24,8 +24,9 @@ end
 local function data_of(env)
   local out = {}
   for _, path in ipairs(env.data_files) do
-    if not env.dir then error("env:evaluate: the data of an embedded environment are there in a study only; give its folder", 3) end
-    out[#out + 1] = { host = env.dir .. "/" .. path, inside = "/erlua/data/" .. path }
+    local big = env.big[path]
+    if not big and not env.dir then error("env:evaluate: the data of an embedded environment are there in a study only; give its folder", 3) end
+    out[#out + 1] = { host = big and big.source or env.dir .. "/" .. path, inside = "/erlua/data/" .. path, data = true }
   end
   return out
 end
@@ -38,11 +39,9 @@ end
 ---@return number|string reward  or why there is none
 ---@return string|table code  "bad_metric", "tampered", "crash", …; on success the job's result
 function M.evaluate(env, artifact, changes)
-  local data = data_of(env)
   local spec = { files = M.workspace(env, changes), limits = env.given_limits, metrics = true, artifact = fs.realpath(artifact),
-    read = env.read, env = { ERLUA_PRESET = env.preset, ERLUA_DATA = #data > 0 and "/erlua/data" or nil } }
+    read = env.read, env = { ERLUA_PRESET = env.preset }, binds = data_of(env) }
   table.move(env.evaluate_command, 1, #env.evaluate_command, 1, spec)
-  spec.binds = data
   local j, message, code = require("erlua.job").start(spec)
   if not j then return nil, message, code end
   local result

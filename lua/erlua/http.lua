@@ -73,7 +73,7 @@ local function ask(request)
 end
 
 ---Sends one request and waits for the whole reply, whatever its status.  Journaled: a resumed study
----does not ask again.  Never follows a redirect to another host with headers or a body.
+---does not ask again.  Never follows a redirect to another host with a body or headers (but Range).
 ---@param request {url: string, method: string?, headers: table?, body: string?, timeout: number?, connect_timeout: number?, idle_timeout: number?, max_bytes: number?}
 ---@return {status: integer, headers: table<string, string>, body: string}|nil response  header names in lower case
 ---@return string? message

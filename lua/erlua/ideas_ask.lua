@@ -8,6 +8,7 @@ local fs = require("erlua.core.fs")
 local patch = require("erlua.core.patch")
 local ideas = require("erlua.ideas")
 local models = require("erlua.study_models")
+local noise = require("erlua.study_noise")
 local parse = require("erlua.ideas_parse")
 local prompt = require("erlua.prompt")
 local tasks = require("erlua.tasks")
@@ -23,13 +24,19 @@ local PER_CALL = 10
 
 -- ---- what is asked ----------------------------------------------------------------
 
+-- What the program as it is scores.
+local function baseline_of(study)
+  study:baseline()
+  return noise.mean(study)
+end
+
 local function exploring(study, a, values)
-  values.baseline = text.number(study:baseline().reward, 6)
+  values.baseline = text.number(baseline_of(study), 6)
   values.tried = a.view:tried()
 end
 
 local function exploiting(study, a, values)
-  values.baseline = text.number(study:baseline().reward, 6)
+  values.baseline = text.number(baseline_of(study), 6)
   values.parents = a.view:parents()
   values.best = a.view:best(study.prompts)
 end

@@ -45,7 +45,9 @@ local function run(spec)
   if not limits then error("erlua.job: " .. message, 0) end
   local id = core.next_id()
   local work, binds = {}, {}
-  for path, bytes in pairs(spec.files or {}) do work[#work + 1] = { path = path, bytes = bytes } end
+  for path, file in pairs(spec.files or {}) do
+    work[#work + 1] = type(file) == "table" and { path = path, from = file.from } or { path = path, bytes = file }
+  end
   for _, b in ipairs(spec.binds or {}) do binds[#binds + 1] = b end
   for _, path in ipairs(spec.read or {}) do binds[#binds + 1] = { host = path, inside = path } end
   local argv = table.move(spec, 1, #spec, 1, {})
@@ -61,7 +63,7 @@ local function run(spec)
 end
 
 ---Starts a command as a job and returns at once; it waits for a slot by itself.
----@param spec table  { program, args…, files = {path = bytes}, env = {NAME = value}, limits = {wall = "10m", memory = "2G", …},
+---@param spec table  { program, args…, files = {path = bytes or {from = path}}, env = {NAME = value}, limits = {wall = "10m", memory = "2G", …},
 ---  read = {paths}, gpus = n, metrics = true (it may write $ERLUA_METRICS), artifact = folder (read-only $ERLUA_OUT), dir = its folder, binds = {{host=, inside=}} }
 ---@return erlua.job job  with :wait() and :cancel()
 function M.start(spec)

@@ -24,17 +24,19 @@ function M.Module(name)
   })
 end
 
--- Numbers ascending, then strings, so that the order is a matter of names alone.
+-- The keys to walk: numbers ascending, then strings, so that the order is a matter of names alone.
 local function sorted_keys(t)
-  local keys = {}
-  for k in next, t do
-    if math.type(k) == "integer" or type(k) == "string" and k:sub(1, 1) ~= "_" then keys[#keys + 1] = k end
+  local keys, names = {}, {}
+  for k, v in pairs(t) do
+    local kind = type(v)
+    if kind ~= "table" and kind ~= "userdata" then goto continue end
+    if math.type(k) == "integer" then keys[#keys + 1] = k
+    elseif type(k) == "string" and k:byte() ~= 95 then names[#names + 1] = k end          -- 95: "_"
+    ::continue::
   end
-  table.sort(keys, function(a, b)
-    if type(a) == type(b) then return a < b end
-    return type(a) == "number"
-  end)
-  return keys
+  if #keys > 1 then table.sort(keys) end
+  if #names > 1 then table.sort(names) end
+  return table.move(names, 1, #names, #keys + 1, keys)
 end
 
 -- Calls visit(name, value, owner, key) for every tensor and every table below t; each table is entered once.
@@ -42,11 +44,13 @@ local function walk(t, prefix, visit, seen)
   seen[t] = true
   for _, k in ipairs(sorted_keys(t)) do
     local v = rawget(t, k)
-    if T.is_tensor(v) then
+    if type(v) == "table" then
+      if not seen[v] then
+        visit(prefix .. k, v, t, k)
+        walk(v, prefix .. k .. ".", visit, seen)
+      end
+    elseif T.is_tensor(v) then
       visit(prefix .. k, v, t, k)
-    elseif type(v) == "table" and not seen[v] then
-      visit(prefix .. k, v, t, k)
-      walk(v, prefix .. k .. ".", visit, seen)
     end
   end
 end

@@ -66,8 +66,9 @@ local function build(self, params, options)
   local wrong = wrong_options(self.kind, "the table of options", options)
   if wrong then return wrong end
   for name, default in pairs(self.kind.defaults) do
-    self[name] = options[name]
-    if self[name] == nil then self[name] = default end
+    local v = options[name]
+    if v == nil then v = default end
+    self[name] = type(v) == "table" and { v[1], v[2] } or v       -- our own, for it may be written
   end
   if type(params) ~= "table" or #params == 0 then
     return "a list of parameters or of groups is expected, and it is not empty"
@@ -150,7 +151,7 @@ function Optimizer:state_dict()
     ages[i] = s.age
     for _, field in ipairs { "m", "v", "master" } do dict[i .. "." .. field] = s[field] end
   end
-  dict.ages = T.tensor(ages)
+  dict.ages = T.tensor(ages, { dtype = "i32" })
   return dict
 end
 
@@ -168,7 +169,7 @@ local function wrong_state(self, dict)
   for name in pairs(dict) do
     if own[name] == nil then return "it has " .. tostring(name) end
   end
-  if dict.ages:min():item() < 0 then return "its ages are below 0" end
+  if dict.ages:lt(0):sum():item() > 0 then return "its ages are below 0" end
 end
 
 ---Takes the state of an optimiser over the same parameters in the same order; nothing changes if it does not fit.

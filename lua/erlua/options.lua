@@ -15,7 +15,7 @@ local COMMON = {
   { name = "model", type = "string", meta = "SPEC", default = "builtin:mutate", help = "who has the ideas and makes the changes" },
   { name = "epochs", type = "integer", min = 1, default = 10, help = "rounds of the search" },
   { name = "batch", type = "integer", min = 1, default = 20, help = "ideas in a round" },
-  { name = "generalize", type = "string", meta = "PRESET", help = "at the end, run the best ideas with this preset, too" },
+  { name = "generalize", type = "string", meta = "PRESET", help = "at the end, run the best ideas with this preset, or on text:FILE, too" },
   { name = "seed", type = "integer", default = 1, help = "seed of every random draw" },
   { name = "slots", type = "integer", min = 1, help = "jobs that run at the same time (one a CPU)" },
   { name = "study", type = "string", meta = "DIR", help = "folder of the study (studies/SCRIPT-ENV)" },

@@ -3,7 +3,7 @@
 
 local core = require("erlua.core.study")
 local json = require("erlua.json")
-local clean = require("erlua.text").clean
+local last_line = require("erlua.text").last_line
 
 local M = {}
 
@@ -12,16 +12,6 @@ local ENDED = {
   timeout = "timeout", cpu = "timeout", oom = "oom", disk = "disk", flood = "flood", processes = "crash",
   launch = "launch_failed", lost = "lost", cancelled = "lost", signal = "crash",
 }
-
--- What a job said last; it is shown on terminals, so nothing in it may steer one.
-local function last_line(log)
-  local line
-  for l in (log or ""):gmatch("[^\n]+") do
-    if l:find("[^%s%c]") then line = l end
-  end
-  line = line and clean(line)
-  return line and #line > 200 and line:sub(1, utf8.offset(line, 0, 200) - 1) .. "..." or line
-end
 
 local function failure(result, ok_budget)
   if result.ended == "exit" and result.exit_code == 0 then return nil end

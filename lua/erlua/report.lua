@@ -169,7 +169,8 @@ local function show(d)
     report_gains.gains(page, d)
     report_gains.scales(page, d)
   elseif d.baseline then
-    page:paragraph("The baseline has the reward " .. text.number(d.baseline) .. "; there are no ideas yet.", 2)
+    report_gains.baseline(page, d)
+    page:paragraph("there are no ideas yet", 2)
   end
   best_trial(page, d, where)
   foot(page, d, where)

@@ -24,7 +24,7 @@ end
 -- A trial with all that the report tells of it.
 local function in_full(store, row, baseline, gain)
   local t = trials.trial(row)
-  local above = baseline and row.reward - baseline
+  local above = baseline and row.reward and row.reward - baseline
   return { id = t.id, epoch = t.epoch, idea = t.idea, parents = t.parents, reward = row.reward, metrics = t.metrics,
     patch = row.patch, diff = fs.clean(trials.diff(store, row.id) or ""), confirmed = gain ~= nil and gain.confirmed, gain = gain,
     improvement = above, improvement_share = above and baseline ~= 0 and above / math.abs(baseline) or nil }

@@ -2,6 +2,7 @@
 -- baseline, the confirmed gains, the ideas at another scale, scores to be doubted.
 
 local text = require("erlua.text")
+local scales = require("erlua.scale")
 
 local M = {}
 
@@ -25,7 +26,7 @@ end
 function M.baseline(page, d)
   for _, h in ipairs(d.baseline_runs) do spread(page, h, #d.baseline_runs > 1 and " on " .. h.host or "") end
   local first = d.baseline_runs[1]
-  if not first or not d.above_baseline then return end
+  if not first or not d.above_baseline or d.trials == 0 then return end
   if not first.sd then return page:paragraph(text.count(d.above_baseline, "trial") .. " above it, by however little", 2) end
   page:paragraph(string.format("%s above it by more than 2 standard deviations%s", text.count(d.above_baseline, "trial"),
     #d.baseline_runs == 1 and " (" .. text.number(first.bar) .. ")" or ""), 2)
@@ -99,7 +100,7 @@ end
 ---@param d table
 function M.scales(page, d)
   for _, g in ipairs(d.generalization) do
-    page:title("With preset " .. g.preset)
+    page:title((scales.words(g.preset):gsub("^%l", string.upper)))
     local rows = {}
     for i = 1, math.min(#g.ideas, MOST) do
       local t = g.ideas[i]

@@ -4,9 +4,9 @@
 local core = require("erlua.core.study")
 local rng = require("erlua.core.rng")
 local json = require("erlua.json")
-local envs = require("erlua.env")
 local implement = require("erlua.implement")
 local outcomes = require("erlua.outcome")
+local scales = require("erlua.scale")
 local stages = require("erlua.stage")
 
 local M = {}
@@ -25,27 +25,24 @@ function M.seed(study, purpose, k)
   return seed
 end
 
----The study's environment with another preset.
----@param study erlua.study
----@param preset string
----@return erlua.env|nil env
----@return string? message
-function M.scaled(study, preset)
-  local env = study.env
-  return envs.from_files(env.files, env.big, { preset = preset, where = env.where })
+---Runs are kept in the order of their numbers, whichever ends first.
+---@param runs table[]
+---@param run table
+function M.keep(runs, run)
+  runs[#runs + 1] = run
+  table.sort(runs, function(a, b) return a.id < b.id end)
 end
 
--- Where such jobs run; that of a preset is made once.
-local function room_of(study, preset)
-  local key = preset or ""
-  study.rerun_rooms = study.rerun_rooms or {}
-  if not study.rerun_rooms[key] then
-    local env, message = study.env, nil
-    if preset then env, message = M.scaled(study, preset) end
+-- Where such jobs run; that of another scale is made once.
+local function room_of(study, scale)
+  if not scale then return study.trial_room end
+  study.scale_rooms = study.scale_rooms or {}
+  if not study.scale_rooms[scale] then
+    local env, message = scales.env(study, scale)
     if not env then error(message, 0) end
-    study.rerun_rooms[key] = { study = study, env = env, stages = stages.new(study, env) }
+    study.scale_rooms[scale] = { study = study, env = env, stages = stages.new(study, env) }
   end
-  return study.rerun_rooms[key]
+  return study.scale_rooms[scale]
 end
 
 -- The change that a trial was: its stored difference, applied to the pristine files again.
@@ -57,8 +54,8 @@ local function change_of(study, trial)
   return made.changes, row.digest
 end
 
-local function run_jobs(study, run, preset)
-  local room = room_of(study, preset)
+local function run_jobs(study, run)
+  local room = room_of(study, run.preset)
   local t = { id = run.trial, rerun = run.id, seed = run.seed, wall_s = 0.0, jobs = {}, folders = {} }
   local message
   t.changes, t.patch, message = change_of(study, run.trial)
@@ -76,7 +73,7 @@ function M.run(study, what)
   study.next_rerun = study.next_rerun + 1
   local run = { id = study.next_rerun, trial = what.trial, purpose = what.purpose, seed = what.seed, preset = what.preset }
   core.put("reruns", run)
-  local t = run_jobs(study, run, what.preset)
+  local t = run_jobs(study, run)
   for _, name in ipairs { "outcome", "stage", "reason", "reward", "metrics", "wall_s", "host", "trusted", "review" } do run[name] = t[name] end
   core.update("reruns", { id = run.id, outcome = run.outcome, stage = run.stage, reason = run.reason, reward = run.reward,
     metrics = run.metrics and json.encode(run.metrics), wall_s = run.wall_s, host = run.host, trusted = run.trusted, review = run.review })

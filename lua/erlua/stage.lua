@@ -70,14 +70,12 @@ function Stages:source(path)
   return big and big.source or self.dir .. "/snapshot/" .. path
 end
 
--- The evaluation sees the data as well.
+-- The evaluation sees the data as well, in $ERLUA_DATA.
 function Stages:set_up_evaluation()
-  self.eval_binds, self.eval_variables = self.binds, self.variables
-  if #self.data == 0 then return end
-  self.eval_variables = table.move(self.variables, 1, #self.variables, 1, {})
-  table.insert(self.eval_variables, "ERLUA_DATA=" .. (self.sandbox and "/erlua/data" or self.dir .. "/snapshot"))
   self.eval_binds = table.move(self.binds, 1, #self.binds, 1, {})
-  for _, f in ipairs(self.data) do table.insert(self.eval_binds, { host = f.from, inside = "/erlua/data/" .. f.path }) end
+  for _, f in ipairs(self.data) do
+    table.insert(self.eval_binds, { host = f.from, inside = "/erlua/data/" .. f.path, data = true })
+  end
 end
 
 -- The workspace: the editable files as the patch wants them, the frozen ones bound.
@@ -139,7 +137,7 @@ end
 -- Frozen files, the patch's files and the data; nothing that training wrote but its
 -- artifact, read-only.
 function Stages:evaluate(t)
-  return self:run(t, "evaluate", { argv = self.env.evaluate_command, work = self:work(t), env = self.eval_variables,
+  return self:run(t, "evaluate", { argv = self.env.evaluate_command, work = self:work(t), env = self.variables,
     binds = self.eval_binds, metrics = true, artifact = self.dir .. "/jobs/" .. t.jobs.train .. "/out", limits = self.limits,
     gpus = self.env.limits.gpus })
 end

@@ -12,6 +12,7 @@ local trials = require("erlua.trial")
 local progress = require("erlua.study_progress")
 local noise = require("erlua.study_noise")
 local rounds = require("erlua.study_rounds")
+local scales = require("erlua.scale")
 
 local M = {}
 
@@ -136,9 +137,9 @@ function Study:best(n) return selection.new(self, "best_ids", n or 1) end
 
 ---Runs the n best trials with fresh seeds: which of them are gains, and not luck?  The search chose them for their rewards, so
 ---these do not count.  Better than the mean of the baseline's runs by two standard errors of the difference is confirmed.
----@param n integer
+---@param n? integer  3 unless told
 ---@param options? {seeds: integer?}  3 unless told, 2 at least
----@return table[] verdicts  { trial, confirmed, outcome, rewards, mean, sd, difference, standard_error, … }
+---@return erlua.verdict[] verdicts  the best of the search first
 function Study:confirm(n, options)
   n = whole({ n = n }, "n", 3, 0, "study:confirm")
   local seeds = whole(options, "seeds", 3, 2, "study:confirm")
@@ -146,17 +147,17 @@ function Study:confirm(n, options)
   return n > 0 and rounds.confirm(self, n, seeds) or {}
 end
 
----Runs the n best trials with another preset of the environment: do good ideas stay good at another scale?
----@param preset string
+---Runs the n best trials at another scale: do good ideas stay good there?
+---@param scale string  a preset of the environment; "text:FILE" if --generalize has brought it
 ---@param options? {n: integer?}  10 unless told
 ---@return number|nil rho  Spearman's rank correlation between the rewards of the search and those there
 ---@return table[] runs  { trial, outcome, reward, … }
-function Study:generalize(preset, options)
+function Study:generalize(scale, options)
   local n = whole(options, "n", 10, 2, "study:generalize")
-  local env, message = require("erlua.rerun").scaled(self, preset)
+  local env, message = scales.env(self, scale)
   if not env then error("study:generalize: " .. message, 2) end
   self:baseline()
-  return rounds.generalize(self, preset, n)
+  return rounds.generalize(self, scale, n)
 end
 
 ---A random number of the running task; as math.random.

@@ -9,24 +9,27 @@ local rerun = require("erlua.rerun")
 
 local M = {}
 
+local function count(study, host, n)
+  local begun_on = study.noise.begun
+  begun_on[host] = (begun_on[host] or 0) + n
+end
+
 -- At the prompt nothing is run again to be known again.
 local function load(study)
   local row, runs = study.store:query("baseline_trial")[1], study.noise.runs
   if not row or row.outcome ~= "ok" then return end
   study.base, study.host = study.trial_room:read(row.id), row.host
-  runs[1] = { outcome = "ok", reward = row.reward, host = row.host, seed = study.opt.seed }
+  runs[1] = { id = 0, outcome = "ok", reward = row.reward, host = row.host, seed = study.opt.seed }
   for _, run in ipairs(study.store:query("reruns")) do
     if run.purpose == "baseline" and run.outcome then runs[#runs + 1], study.host = run, run.host end
   end
-  for _, run in ipairs(runs) do
-    local host = run.host or ""
-    study.noise.begun[host] = (study.noise.begun[host] or 0) + 1
-  end
+  for _, run in ipairs(runs) do count(study, run.host or "", 1) end
+  study.noise.reserved = #runs
 end
 
 ---@param study erlua.study
 function M.begin(study)
-  study.noise = { runs = {}, wanted = 1, begun = {}, tasks = {} }
+  study.noise = { runs = {}, wanted = 1, begun = {}, reserved = 0, tasks = {} }
   if core.state() == "off" then load(study) end
 end
 
@@ -37,18 +40,18 @@ local function begun(study) return study.noise.begun[here(study)] or 0 end
 
 local function add(study, run)
   local runs = study.noise.runs
-  runs[#runs + 1] = run
+  rerun.keep(runs, run)
   local mean = gains.spread(gains.on(runs, run.host)).mean
   if mean then core.update("studies", { id = 1, baseline = mean }) end
 end
 
----One more run of the baseline is to begin: its number on this machine.
+---One more run of the baseline is to begin, on this machine as far as is known.
 ---@param study erlua.study
----@return integer
+---@return {number: integer, host: string}
 function M.reserve(study)
-  local k = begun(study) + 1
-  study.noise.begun[here(study)] = k
-  return k
+  study.noise.reserved = study.noise.reserved + 1
+  count(study, here(study), 1)
+  return { number = study.noise.reserved, host = here(study) }
 end
 
 ---The baseline has run for the first time.
@@ -58,14 +61,17 @@ end
 function M.first(study, t, repeats)
   study.noise.wanted = repeats
   M.reserve(study)
-  add(study, { outcome = t.outcome, reward = t.reward, host = t.host, seed = study.opt.seed })
+  add(study, { id = 0, outcome = t.outcome, reward = t.reward, host = t.host, seed = study.opt.seed })
 end
 
 ---Runs the baseline once more, with a seed of its own.
 ---@param study erlua.study
----@param k integer  of M.reserve
-function M.run(study, k)
-  add(study, rerun.run(study, { trial = study.base.id, purpose = "baseline", seed = rerun.seed(study, "baseline", k) }))
+---@param reserved table  of M.reserve
+function M.run(study, reserved)
+  local run = rerun.run(study, { trial = study.base.id, purpose = "baseline", seed = rerun.seed(study, "baseline", reserved.number) })
+  count(study, reserved.host, -1)
+  count(study, run.host or reserved.host, 1)
+  add(study, run)
 end
 
 ---How many runs are missing on this machine.
@@ -104,6 +110,14 @@ end
 function M.levels(study, what)
   local levels, first = gains.levels(study.noise.runs, what)
   return json.encode(json.object(levels)), first
+end
+
+---The mean of the baseline's runs on this machine, or where it was run first.
+---@param study erlua.study
+---@return number
+function M.mean(study)
+  local levels, first = gains.levels(study.noise.runs, "mean")
+  return levels[here(study)] or first
 end
 
 ---Is a trial above the baseline by more than its noise?

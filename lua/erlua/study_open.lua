@@ -17,6 +17,7 @@ local trials = require("erlua.trial")
 local progress = require("erlua.study_progress")
 local noise = require("erlua.study_noise")
 local rounds = require("erlua.study_rounds")
+local scales = require("erlua.scale")
 
 local M = {}
 
@@ -36,15 +37,17 @@ end
 local function wanted(opt)
   local env, message = envs.load(opt.env, { preset = opt.preset, text = opt.text, sandbox = opt.sandbox, slots = opt.slots })
   if not env then fail(message) end
-  if opt.generalize and not env.presets[opt.generalize] then
-    fail("--generalize: the environment " .. env.name .. " has no preset '" .. opt.generalize .. "'", 2)
+  local scale
+  if opt.generalize then
+    scale, message = scales.find(env, opt)
+    if not scale then fail("--generalize: " .. message, 2) end
   end
   local templates
   templates, message = prompts.all()
   if not templates then fail(message) end
   local script = session.running()
   local modules = files.modules()
-  return { opt = opt, env = env, prompts = templates, script = script, modules = modules,
+  return { opt = opt, env = env, prompts = templates, script = script, modules = modules, scale = scale,
     script_digest = files.script_digest(script, modules) }
 end
 

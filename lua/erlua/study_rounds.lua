@@ -8,6 +8,7 @@ local gains = require("erlua.gains")
 local noise = require("erlua.study_noise")
 local progress = require("erlua.study_progress")
 local rerun = require("erlua.rerun")
+local scales = require("erlua.scale")
 local text = require("erlua.text")
 
 local M = {}
@@ -89,12 +90,6 @@ local function has_run(runs, seed)
   return false
 end
 
--- Runs are kept in the order of their numbers, whichever ends first.
-local function keep(runs, run)
-  runs[#runs + 1] = run
-  table.sort(runs, function(a, b) return a.id < b.id end)
-end
-
 -- What is still to be run on this machine: each trial with each seed, and the baseline often enough.
 local function missing(study, list, seeds)
   local runs, base = {}, {}
@@ -103,13 +98,13 @@ local function missing(study, list, seeds)
     for _, t in ipairs(list) do
       local known = study.confirmed[t.id]
       if not has_run(gains.on(known, study.host), seed) then
-        runs[#runs + 1] = function() keep(known, rerun.run(study, { trial = t.id, purpose = "confirm", seed = seed })) end
+        runs[#runs + 1] = function() rerun.keep(known, rerun.run(study, { trial = t.id, purpose = "confirm", seed = seed })) end
       end
     end
   end
   for _ = 1, #list > 0 and noise.missing(study, seeds) or 0 do
-    local k = noise.reserve(study)
-    base[#base + 1] = function() noise.run(study, k) end
+    local reserved = noise.reserve(study)
+    base[#base + 1] = function() noise.run(study, reserved) end
   end
   return woven(runs, base)
 end
@@ -143,24 +138,24 @@ end
 
 -- ---- another scale -----------------------------------------------------------------------
 
----Runs the n best trials, and the baseline, once with another preset.
+---Runs the n best trials, and the baseline, once at another scale.
 ---@param study erlua.study
----@param preset string
+---@param scale string
 ---@param n integer
 ---@return number|nil rho  Spearman's rank correlation between the rewards of the search and those
 ---@return table[] runs  of rerun.run, in the order of the search's rewards
-function M.generalize(study, preset, n)
+function M.generalize(study, scale, n)
   noise.wait(study)
-  begin_round(study, "generalize", n, 1, preset)
+  begin_round(study, "generalize", n, 1, scale)
   local list = candidates(study, n, "{}", ANY)
-  local seed, work, known = rerun.seed(study, "generalize", 1), {}, study.scaled[preset] or {}
-  study.scaled[preset] = known
+  local seed, work, known = rerun.seed(study, "generalize", 1), {}, study.scaled[scale] or {}
+  study.scaled[scale] = known
   for _, t in ipairs(table.move(list, 1, #list, 2, { study.base })) do
     work[#work + 1] = not known[t.id] and function()
-      known[t.id] = rerun.run(study, { trial = t.id, purpose = "generalize", seed = seed, preset = preset })
+      known[t.id] = rerun.run(study, { trial = t.id, purpose = "generalize", seed = seed, preset = scale })
     end or nil
   end
-  run_all(study, "at preset " .. preset, work)
+  run_all(study, scales.words(scale), work)
   local runs, rewards = {}, {}
   for i, t in ipairs(list) do
     runs[i] = known[t.id]

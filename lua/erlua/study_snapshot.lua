@@ -35,6 +35,9 @@ function M.write(store, want, now)
   for path, big in pairs(want.env.big) do
     if ok then ok, message, code = put_file(store, "env", path, nil, big) end
   end
+  for path, big in pairs(want.scale or {}) do
+    if ok then ok, message, code = put_file(store, "scale", path, nil, big) end
+  end
   if ok then
     ok, message, code = store:write("studies", { id = 1, name = want.name, script = want.script.name, env = want.env.name,
       env_digest = want.env.digest, script_digest = want.script_digest, options = want.options, seed = want.opt.seed,
@@ -46,7 +49,12 @@ end
 
 -- Large files are not copied: what the jobs see must still be what the study began with.  Those that are made or fetched
 -- may be made again, or lie elsewhere on this machine.
-local function check_big(env, opt)
+---@param env erlua.env
+---@param opt table  text, sandbox, slots
+---@return boolean|nil ok
+---@return string? message
+---@return string? code
+function M.check_big(env, opt)
   for path, big in pairs(env.big) do
     local digest = fs.sha256_file(big.source)
     if digest ~= big.digest and inputs.restore(env, { text = opt.text, sandbox = opt.sandbox, slots = opt.slots }) then
@@ -78,7 +86,19 @@ function M.extract(dir, env, opt)
       if not ok then return nil, message, code end
     end
   end
-  return check_big(env, opt)
+  return M.check_big(env, opt)
+end
+
+---The large files of a kind, or nothing if there are none.
+---@param store erlua.store
+---@param kind string
+---@return table<string, {source: string, digest: string, size: integer}>|nil big
+function M.big(store, kind)
+  local out = {}
+  for _, f in ipairs(store:query("snapshot_list")) do
+    if f.kind == kind and f.source then out[f.path] = { source = f.source, digest = f.digest, size = f.size } end
+  end
+  return next(out) and out
 end
 
 ---The environment and the script as the study keeps them.

@@ -187,4 +187,18 @@ function M.nearest(word, names)
   return best <= math.max(1, #word // 3) and found or nil
 end
 
+---What a program said last: the last line of its output, or of the message above Lua's traceback.  It is shown on
+---terminals, so nothing in it may steer one.
+---@param log string|nil
+---@return string|nil line  at most 200 bytes and "..."
+function M.last_line(log)
+  local line
+  for l in (log or ""):gmatch("[^\n]+") do
+    if line and l:find("^%s*stack traceback:%s*$") then break end
+    if l:find("[^%s%c]") then line = l end
+  end
+  line = line and M.clean(line)
+  return line and #line > 200 and line:sub(1, utf8.offset(line, 0, 200) - 1) .. "..." or line
+end
+
 return M

@@ -26,6 +26,25 @@
 ---@field patch string|nil  digest of its diff
 ---@field wall_s number
 ---@field implementer string|nil  who made its change
+---@field host string|nil  the machine where it ran
+---@field trusted boolean  false: scored outside the sandbox
+---@field review string|nil  why a person should look at its score
+
+---@class erlua.verdict
+---@field trial erlua.trial
+---@field confirmed boolean
+---@field outcome string  "ok", or how a run failed
+---@field stage string|nil  of a run that failed
+---@field reason string|nil
+---@field host string
+---@field seeds integer[]
+---@field rewards number[]|nil  of the fresh runs; nil if one failed
+---@field mean number|nil
+---@field sd number|nil
+---@field difference number|nil  from the mean of the baseline's runs
+---@field standard_error number|nil  of the difference
+---@field degrees number|nil  of freedom
+---@field baseline {n: integer, failed: integer, rewards: number[], mean: number?, sd: number?, bar: number?}
 
 ---@class erlua.selection
 ---@field ids integer[]
@@ -129,6 +148,24 @@ function task:cancel() end
 ---@return boolean  has it ended?
 function task:done() end
 
+---@class erlua.optimizer
+---@field lr number  of groups that have none of their own
+---@field lr_factor number  times the rate of every group
+---@field groups table[]  { params = {...}, lr = …, … }
+local optimizer = {}
+
+---Changes the parameters that have a gradient.
+function optimizer:step() end
+
+---Forgets all gradients.
+function optimizer:zero_grad() end
+
+---@return table<string, erlua.tensor>
+function optimizer:state_dict() end
+
+---@param dict table<string, erlua.tensor>
+function optimizer:load_state_dict(dict) end
+
 ---@class erlua.box
 local box = {}
 
@@ -142,6 +179,28 @@ function box:value() end
 ---@return string? message
 ---@return string? code
 function box:call(name, argument) end
+
+---@class erlua.model_state  a model that is not trusted, in a state of its own
+local model_state = {}
+
+---@param name string  a function of the model's table
+---@param text string
+---@return true|nil ok
+---@return string? message
+---@return string? code
+function model_state:call(name, text) end
+
+---@param ids erlua.tensor  i32, (windows, positions)
+---@param vocabulary integer
+---@return erlua.tensor|nil logits
+---@return string? message
+---@return string? code
+function model_state:logits(ids, vocabulary) end
+
+---@return {seconds: number, numbers: integer, text: integer}
+function model_state:used() end
+
+function model_state:close() end
 
 local erlua = { json = {} }
 

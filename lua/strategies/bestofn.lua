@@ -1,10 +1,10 @@
 -- Best of N: every idea starts from the environment as it is; the best one wins.
 
 local opt = erlua.options {
-  env    = "circle_packing",
-  model  = "builtin:mutate",
-  epochs = 10,
-  batch  = 80,
+  env     = "nanogpt",
+  model   = "builtin:mutate",
+  epochs  = 10,
+  batch   = 80,
   repeats = { 5, "runs of the baseline, to know how much its score varies", min = 1 },
   confirm = { 3, "of the best trials to be confirmed with fresh seeds at the end", min = 0 },
 }

@@ -2,14 +2,14 @@
 -- rest, exploit more as epochs pass (arXiv 2601.14525; shares round to whole ideas).
 
 local opt = erlua.options {
-  env    = "circle_packing",
-  model  = "builtin:mutate",
-  epochs = 10,
-  batch  = 80,
+  env     = "nanogpt",
+  model   = "builtin:mutate",
+  epochs  = 10,
+  batch   = 80,
   repeats = { 5, "runs of the baseline, to know how much its score varies", min = 1 },
   confirm = { 3, "of the best trials to be confirmed with fresh seeds at the end", min = 0 },
-  top    = { 100, "how many of the trials that beat the baseline an exploiting epoch draws from" },
-  sample = { 100, "how many of all trials an exploring epoch draws from" },
+  top     = { 100, "how many of the trials that beat the baseline an exploiting epoch draws from" },
+  sample  = { 100, "how many of all trials an exploring epoch draws from" },
 }
 local study = erlua.study(opt)
 

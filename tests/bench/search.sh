@@ -10,7 +10,7 @@ best() { sqlite3 "$out/$1/study.db" "SELECT printf('%.4f', max(reward)) FROM tri
 for strategy in bestofn evolve; do
   line=
   for seed in 101 102 103 104 105; do          # not the seeds the mutator was tuned on
-    "$erlua" strategies/$strategy.lua --epochs 10 --batch 30 --seed $seed --study "$out/$strategy$seed" >/dev/null 2>&1
+    "$erlua" strategies/$strategy.lua --env circle_packing --epochs 10 --batch 30 --seed $seed --study "$out/$strategy$seed" >/dev/null 2>&1
     line+=" $(best $strategy$seed)"
   done
   echo "$strategy:$line  median $(tr ' ' '\n' <<<"$line" | sed '/^$/d' | sort -n | sed -n 3p)"

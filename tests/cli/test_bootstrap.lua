@@ -2,14 +2,16 @@
 
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
 
--- Runs bootstrap.sh with stand-ins for other programs first in PATH.
+-- Runs bootstrap.sh with stand-ins for other programs first in PATH, and variables if its first argument is a table.
 local function bootstrap(stand_ins, ...)
-  local dir = t.tmpdir()
+  local args, environ, dir = { ... }, {}, t.tmpdir()
+  if type(args[1]) == "table" then environ = table.remove(args, 1) end
   for name, body in pairs(stand_ins) do
     t.write(dir .. "/" .. name, "#!/bin/sh\n" .. body .. "\n")
     assert(os.execute("chmod +x " .. t.quote(dir .. "/" .. name)))
   end
-  return t.run({ "bash", t.source .. "/bootstrap.sh", ... }, { cwd = "/", env = { PATH = dir .. ":" .. os.getenv("PATH") } })
+  environ.PATH = dir .. ":" .. os.getenv("PATH")
+  return t.run({ "bash", t.source .. "/bootstrap.sh", table.unpack(args) }, { cwd = "/", env = environ })
 end
 
 t.test("an unknown verb or none is wrong usage", function()
@@ -38,6 +40,30 @@ t.test("a failed configuration is named", function()
   local r = bootstrap({ ["dpkg-query"] = "echo installed", cmake = "echo broken >&2; exit 1" }, "run")
   t.eq(r.code, 1)
   t.match(r.err, "broken\nbootstrap: cmake refused the configuration")
+end)
+
+-- Runs `bootstrap.sh text` with a cache of its own and a stand-in for apt-get.
+local function text(cache, apt_get)
+  return bootstrap({ ["apt-get"] = apt_get, id = "echo 0" }, { XDG_CACHE_HOME = cache }, "text")
+end
+
+t.test("a text that cannot be had is said with what to do, and nothing is left", function()
+  local cache = t.tmpdir()
+  local r = text(cache, "echo no network >&2; exit 100")
+  t.eq(r.code, 1)
+  t.match(r.err, "no network\n.*dict%-gcide could not be had: .*any other text will do: %-%-text FILE")
+  t.eq(t.run({ "find", cache, "-type", "f" }).out, "")
+end)
+
+t.test("a text that is another one than Debian 12's is not taken", function()
+  local cache, package = t.tmpdir(), t.tmpdir()
+  t.write(package .. "/p/usr/share/dictd/gcide.dict", "another text\n")
+  t.write(package .. "/p/DEBIAN/control", "Package: dict-gcide\nVersion: 1\nArchitecture: all\nMaintainer: Nobody\nDescription: words\n")
+  assert(os.execute("cd " .. package .. " && gzip -c p/usr/share/dictd/gcide.dict > p/usr/share/dictd/gcide.dict.dz && dpkg-deb -b p dict-gcide_1_all.deb > /dev/null"))
+  local r = text(cache, "cp " .. package .. "/dict-gcide_1_all.deb .")
+  t.eq(r.code, 1)
+  t.match(r.err, "is not the one of Debian 12")
+  t.eq(t.run({ "find", cache, "-type", "f" }).out, "")
 end)
 
 return t

@@ -80,7 +80,7 @@ end)
 
 t.test("with a study its file is checked, and a damaged one is exit 1", function()
   local dir = t.tmpdir()
-  t.eq(t.run({ t.erlua, "strategies/bestofn.lua", "--epochs", "1", "--batch", "6", "--study", dir .. "/s" }, { cwd = dir }).code, 0)
+  t.eq(t.run({ t.erlua, "strategies/bestofn.lua", "--env", "circle_packing", "--epochs", "1", "--batch", "6", "--study", dir .. "/s" }, { cwd = dir }).code, 0)
   local d, code = data(nil, dir .. "/s")
   t.eq({ code, d.study.whole, d.study.reason }, { 0, true, json.null })
   local r = doctor { dir .. "/s" }

@@ -18,7 +18,7 @@ end
 local function study()
   if home then return NAME end
   home = t.tmpdir()
-  local r = erlua { "strategies/bestofn.lua", "--epochs", "2", "--batch", "6" }
+  local r = erlua { "strategies/bestofn.lua", "--env", "circle_packing", "--epochs", "2", "--batch", "6" }
   t.eq(r.code, 0, r.err)
   said = r.out
   return NAME
@@ -104,7 +104,7 @@ end)
 t.test("the same search elsewhere gives the same data, but for where it is and how long it took", function()
   local a = data()
   local dir = t.tmpdir()
-  local r = erlua({ "strategies/bestofn.lua", "--epochs", "2", "--batch", "6", "--json" }, { cwd = dir })
+  local r = erlua({ "strategies/bestofn.lua", "--env", "circle_packing", "--epochs", "2", "--batch", "6", "--json" }, { cwd = dir })
   t.eq(r.code, 0, r.err)
   local b = t.ok(json.decode(r.out))
   a.study, a.job_s, b.study, b.job_s = nil, nil, nil, nil
@@ -150,7 +150,7 @@ t.test("a study of the baseline alone has a report", function()
   t.write(dir .. "/base.lua", 'local s = erlua.study(erlua.options { env = "circle_packing" })\ns:baseline()\nreturn s:report()\n')
   local r = erlua({ "base.lua" }, { cwd = dir })
   t.eq(r.code, 0, r.err)
-  t.match(r.out, "The baseline has the reward %d")
+  t.match(r.out, "\n  baseline %d%S+, one run: its spread is not known\n  there are no ideas yet\n")
   t.match(r.out, "No idea came to a reward")
   local d = t.ok(json.decode(erlua({ "report", "--json" }, { cwd = dir }).out))
   t.eq({ d.trials, d.epochs, d.funnel, d.best, d.outcomes }, { 0, {}, {}, json.null, {} })

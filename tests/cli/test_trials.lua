@@ -17,7 +17,7 @@ end
 local function study()
   if home then return "studies/bestofn-circle_packing" end
   home = t.tmpdir()
-  local r = erlua { "strategies/bestofn.lua", "--confirm", "0", "--epochs", "1", "--batch", "6" }
+  local r = erlua { "strategies/bestofn.lua", "--env", "circle_packing", "--confirm", "0", "--epochs", "1", "--batch", "6" }
   t.eq(r.code, 0, r.err)
   return "studies/bestofn-circle_packing"
 end

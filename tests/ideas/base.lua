@@ -4,7 +4,7 @@
 local T, nn, optim = erlua.tensor, erlua.nn, erlua.optim
 
 local M = {
-  config = { layers = 2, dim = 32, heads = 2, context = 16, batch = 16, steps = 40, lr = 2e-2 },
+  config = { layers = 2, dim = 32, heads = 2, context = 16, batch = 16, steps = 36, lr = 2e-2 },
   schedule = optim.linear { warmup = 0.1, final = 0.1 },
   Attention = nn.Module("Attention"), Block = nn.Module("Block"), GPT = nn.Module("GPT"),
 }

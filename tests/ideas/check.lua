@@ -8,7 +8,7 @@ local base = dofile(folder .. "base.lua")
 local idea = ...
 if idea then assert(loadfile(idea))(base) end
 
-local text = T.frombuffer(assert(io.open(folder .. "../../docs/architecture.md", "rb")):read("a"), "u8")
+local text = T.frombuffer(assert(io.open(folder .. "base.lua", "rb")):read("a"), "u8")          -- its own source
 
 -- The mean loss over the same batches each time.
 local function evaluate(model)
@@ -53,9 +53,9 @@ base.train(model, text)
 nn.train(model, false)
 local last = T.no_grad(evaluate, model)
 
-print(("the loss went from %.3f to %.3f; knowing how often each byte occurs is worth %.3f"):format(first, last, unigram()))
+print(("the loss went from %.3f to %.3f; to know how often each byte occurs gives %.3f"):format(first, last, unigram()))
 assert(math.abs(first - math.log(256)) < 0.5, "the first loss is that of a guess, log 256")
-assert(last < unigram() - 0.1, "nothing was learned beyond how often each byte occurs")
+assert(last < unigram() - 0.3, "nothing was learned beyond how often each byte occurs")
 assert(not T.no_grad(looks_ahead, model), "a later token shows in earlier logits")
 local trained = bytes(model)
 for name, was in pairs(untrained) do assert(trained[name] ~= was, name .. " was never changed") end

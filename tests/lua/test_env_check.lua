@@ -243,4 +243,16 @@ t.test("large data that has changed since the study began is refused", function(
   t.match(r.err, "big.bin.*has changed since the study began")
 end)
 
+t.test("plausible bounds the metric; what is beyond is doubted in words, what is on the bound is not", function()
+  for _, wrong in ipairs { "{}", "3", "{ most = 3 }", '{ min = "3" }', "{ min = 2, max = 1 }", "{ min = 0/0 }" } do
+    refused(source { plausible = wrong }, "field 'plausible' must hold min, max or both")
+  end
+  local env = t.ok(load(source { plausible = "{ min = 1.5 }", presets = "{ wide = { plausible = { min = 1, max = 9 } } }" }))
+  t.eq({ env:doubt { score = 1.5 }, env:doubt { score = 99 } }, {})
+  t.eq(env:doubt { score = 1.25 }, "score 1.25 is below plausible.min, 1.5")
+  env = t.ok(load(source { plausible = "{ min = 1.5 }", presets = "{ wide = { plausible = { min = 1, max = 9 } } }" }, "wide"))
+  t.eq({ env:doubt { score = 1.25 }, (env:doubt { score = 10 }) }, { [2] = "score 10 is above plausible.max, 9" })
+  t.eq(t.ok(load(source {})):doubt { score = -1e300 }, nil)
+end)
+
 return t

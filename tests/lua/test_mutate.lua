@@ -190,7 +190,7 @@ local config = {
   deep   = true,
 }
 local presets = {
-  small    = { width = 96 },
+  small    = { vocab = 99, width = 96 },
 }
 ]]
 for i = 1, 60 do CONFIG = CONFIG .. "f(" .. i + 10 .. ".5)\n" end
@@ -216,7 +216,7 @@ t.test("half of the edits fall on the settings of the config table, all others e
       if part:find("^Change `") and not part:find("^Change `%p") then hits = hits + 1 else others = others + 1 end
     end
     t.match(idea.files["a.lua"], "\n  vocab  = 256,            %-%- fixed by the data\n")
-    t.match(idea.files["a.lua"], "\n  small    = { width = 96 },\n")
+    t.match(idea.files["a.lua"], "\n  small    = { vocab = 99, width = 96 },\n")
   end
   t.ok(math.abs(hits / (hits + others) - 0.5) < 0.1, hits .. " and " .. others)
 end)
@@ -241,7 +241,7 @@ end)
 t.test("with a preset, the settings that it has are edited there and not in config", function()
   local small, width = 0, 0
   for line, n in pairs(config_edits(300, "small")) do
-    if line:match("^  small    = { width = %d+ },$") then small = small + n end
+    if line:match("^  small    = { vocab = 99, width = %d+ },$") then small = small + n end
     if line:match("^  width") then width = width + n end
   end
   t.ok(small > 30)

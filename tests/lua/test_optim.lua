@@ -109,6 +109,20 @@ t.test("rates and other options may be written between steps, for all and for a 
   t.eq(moved(), { 1.0, 1.5 })
   opt.groups[1].lr = 0
   t.eq(moved(), { 0.0, 1.5 })
+  optim.AdamW({ a }).betas[1] = 0.5
+  t.eq(optim.AdamW({ a }).betas, { 0.9, 0.95 }, "another optimiser keeps its own")
+end)
+
+t.test("a group may be empty, and then has no state", function()
+  local p = T.ones(2, { requires_grad = true })
+  local opt = optim.SGD({ { params = {} }, { params = { p } } }, { lr = 1 })
+  p:sum():backward()
+  opt:step()
+  t.eq(p:tolist(), { 0.0, 0.0 })
+  opt:load_state_dict(opt:state_dict())
+  opt = optim.SGD { { params = {} } }
+  opt:step()
+  opt:load_state_dict(opt:state_dict())
 end)
 
 t.test("zero_grad forgets the gradients of all groups", function()

@@ -54,7 +54,9 @@ end
 local function like(x) return chance(5) and floats() or floats(x.shape) end
 local function dim_of(x) return chance(8) and one_of { 0, -9, 9, 1.5 } or (chance(2) and -1 or pick(math.max(1, x:dim()))) end
 local function number() return chance(3) and one_of(odd_numbers) or pick(9) - 4 end
-local function small() return chance(8) and one_of(odd_numbers) or pick(6) - 1 end
+-- Sizes that no memory holds are among them, but none that some machine might: filling it would take long.
+local odd_sizes = { 0, -1, 0.5, 0 / 0, 1 / 0, 2 ^ 53, math.maxinteger, math.mininteger }
+local function small() return chance(8) and one_of(odd_sizes) or pick(6) - 1 end
 local function last(x) return x:dim() > 0 and x:size(-1) or 1 end
 
 local function junk()

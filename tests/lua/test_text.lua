@@ -136,4 +136,13 @@ t.test("a text of several lines stays so in a page, without its blank ones", fun
   t.eq(page.lines, { "  A title", "  Description: what", "  is to be done" })
 end)
 
+t.test("what a program said last is its last line, or the message above Lua's traceback", function()
+  local last = require("erlua.text").last_line
+  t.eq(last("one\ntwo\n \n"), "two")
+  t.eq(last("step 1\nerlua: train.lua:80: no\nstack traceback:\n\t[C]: in function 'error'\n\t[C]: in ?\n"), "erlua: train.lua:80: no")
+  t.eq(last("stack traceback:\nthe title of a page\n"), "the title of a page")
+  t.eq({ last(""), last(nil), last("\n\t\n") }, {})
+  t.eq(last(("x"):rep(500)), ("x"):rep(199) .. "...")
+end)
+
 return t

@@ -9,7 +9,7 @@ local json = require("erlua.json")
 local function model(server, name) return "openai:" .. name .. "@" .. server.url end
 
 local function run(dir, strategy, args)
-  local argv = { t.erlua, "strategies/" .. strategy .. ".lua", "--study", dir .. "/study", "--json" }
+  local argv = { t.erlua, "strategies/" .. strategy .. ".lua", "--env", "circle_packing", "--study", dir .. "/study", "--json" }
   table.move(args, 1, #args, #argv + 1, argv)
   local r = t.run(argv, { cwd = dir, timeout = 300 })
   t.eq(r.code, 0, r.err)
@@ -76,7 +76,7 @@ local function survives_kills(server, shares, args)
   for _, share in ipairs(shares) do
     local dir = t.tmpdir()
     local before = #server.requests()
-    local argv = { "strategies/evolve.lua", "--study", dir .. "/study", "--json", table.unpack(args) }
+    local argv = { "strategies/evolve.lua", "--env", "circle_packing", "--study", dir .. "/study", "--json", table.unpack(args) }
     local going = erlua.spawn(engine.run, argv, { cwd = dir })
     t.await("enough calls have been made", function() return going:done() or #server.requests() - before > share * calls end)
     going:cancel()                                     -- kill -9
@@ -210,7 +210,7 @@ t.test("how much a model thinks and how warm it is are said only if that was ask
   body = server.requests()[#server.requests()].body
   t.match(body, '"temperature":0%.5')
   t.match(body, '"reasoning_effort":"low"')
-  local r = t.run({ t.erlua, "strategies/bestofn.lua", "--thinking", "hard" }, { cwd = dir })
+  local r = t.run({ t.erlua, "strategies/bestofn.lua", "--env", "circle_packing", "--thinking", "hard" }, { cwd = dir })
   t.eq(r.code, 2)
   t.match(r.err, "%-%-thinking is a number of tokens")
 end)
@@ -221,7 +221,7 @@ t.test("models that cannot do the work are refused before the study begins", fun
     [{ "--fallback", "builtin:mutate" }] = "one model that can be asked", [{ "--fallback", "openai:a@http://127.0.0.1:1*2" }] = "without a weight",
     [{ "--fallback", "openai:a@http://127.0.0.1:1,openai:b@http://127.0.0.1:1" }] = "one model that can be asked",
     [{ "--model", "openai:x@http://127.0.0.1:1,,openai:y" }] = "missing between the commas" } do
-    local r = t.run({ t.erlua, "strategies/bestofn.lua", args[1], args[2] }, { cwd = dir })
+    local r = t.run({ t.erlua, "strategies/bestofn.lua", "--env", "circle_packing", args[1], args[2] }, { cwd = dir })
     t.eq(r.code, 2, r.err)
     t.match(r.err, pattern)
   end
@@ -259,7 +259,7 @@ t.test("prompts of the working folder win, are kept by the study, and are not re
   t.match(r.err, "the prompt first")
   for _, q in ipairs(server.requests()) do t.no_match(q.body, "OTHER WORDS") end
   t.write(dir .. "/prompts/first.md", "{{anwser}}\n")
-  r = t.run({ t.erlua, "strategies/bestofn.lua", "--new" }, { cwd = dir })
+  r = t.run({ t.erlua, "strategies/bestofn.lua", "--env", "circle_packing", "--new" }, { cwd = dir })
   t.eq(r.code, 1)
   t.match(r.err, "prompts/first%.md: {{anwser}} is not known here; did you mean {{answer}}")
 end)

@@ -4,7 +4,8 @@ local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
 local json = require("erlua.json")
 
 local function run(strategy, dir, ...)
-  local r = t.run({ t.erlua, "strategies/" .. strategy .. ".lua", "--study", dir .. "/" .. strategy, "--json", ... }, { cwd = dir })
+  local r = t.run({ t.erlua, "strategies/" .. strategy .. ".lua", "--env", "circle_packing", "--study", dir .. "/" .. strategy, "--json",
+    "--repeats", "2", "--confirm", "1", ... }, { cwd = dir })
   t.eq(r.code, 0, r.err)
   local trials = t.run({ t.erlua, "trials", dir .. "/" .. strategy, "--json" })
   return json.decode(trials.out), json.decode(r.out)

@@ -158,11 +158,11 @@ static inline double *const *kit_inputs(const kit_case *c, double **out) {
   return out;
 }
 
-/* The f64 gradients against central differences, at up to 24 places of each input. */
+/* The f64 gradients against central differences, at up to 10 places of each input. */
 static inline void kit_differences(er_tensors *ts, const kit_case *c, double *const *in, const kit_result *r) {
   const double h = 1e-5;
   for (int i = 0; i < c->n; i++) {
-    double most = 1e-3, step = (double)(r->ng[i] > 24 ? r->ng[i] / 24 : 1);
+    double most = 1e-3, step = (double)(r->ng[i] > 10 ? r->ng[i] / 10 : 1);
     for (int64_t k = 0; k < r->ng[i]; k++) most = fabs(r->g[i][k]) > most ? fabs(r->g[i][k]) : most;
     for (double at = 0; at < (double)r->ng[i]; at += step) {
       int64_t k = (int64_t)at;

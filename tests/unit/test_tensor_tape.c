@@ -311,6 +311,18 @@ static void sizes_that_overflow_and_memory_that_is_not_there_are_errors(void **s
   drop(t);
 }
 
+static void a_step_may_be_larger_than_any_stride(void **s) {
+  er_tensor *x = leaf(5, 1), *y = MUST(er_tensor_unfold(x, 0, 2, INT64_MAX, &err)), *loss = sum_of(er_tensor_ref(y));
+  (void)s;
+  assert_int_equal(er_tensor_view_of(y)->size[0], 1);
+  OK(er_tensor_backward(loss, NULL, &err));
+  assert_true(at(er_tensor_grad(x), 1) == 1 && at(er_tensor_grad(x), 2) == 0);
+  drop(y), drop(loss);
+  y = MUST(er_tensor_step(x, 0, INT64_MAX, &err));
+  assert_int_equal(er_tensor_view_of(y)->size[0], 1);
+  drop(y), drop(x);
+}
+
 static void empty_tensors_go_through(void **s) {
   er_tensor *x = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){0, 3}, 1, &err)),
             *w = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){4, 3}, 1, &err)), *y, *loss;
@@ -533,6 +545,7 @@ int main(void) {
       T(a_signal_during_a_product_does_no_harm),
       T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
       T(sizes_that_overflow_and_memory_that_is_not_there_are_errors),
+      T(a_step_may_be_larger_than_any_stride),
       T(empty_tensors_go_through),
       T(integers_are_exact),
       T(bf16_rounds_to_nearest_even_and_keeps_nan),

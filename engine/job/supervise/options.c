@@ -28,9 +28,16 @@ static bool read_flag(sv_options *o, const char *name) {
   return true;
 }
 
+static int add_data(sv_options *o, const char *path) {
+  if (o->n_data == SV_DATA_MAX) return -1;
+  o->data[o->n_data++] = path;
+  return 0;
+}
+
 static int read_value(sv_options *o, const char *name, const char *value) {
   if (strcmp(name, "--dir") == 0) { o->dir = value; return 0; }
   if (strcmp(name, "--gpus") == 0) { o->gpus = value; return 0; }
+  if (strcmp(name, "--data") == 0) return add_data(o, value);
   if (strcmp(name, "--wall") == 0) return number(value, &o->wall);
   if (strcmp(name, "--cpu") == 0) return number(value, &o->cpu);
   if (strcmp(name, "--grace") == 0) return number(value, &o->grace);

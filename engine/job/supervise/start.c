@@ -10,15 +10,27 @@
 
 #include "job/supervise/supervise.h"
 
-typedef struct { int out[2], err[2], status[2], null, work; } ends;
+typedef struct { int out[2], err[2], status[2], null, work, data[SV_DATA_MAX], n_data; } ends;
+
+/* Far above the numbers that they get in the child, so that no dup2 there closes one of them. */
+static int open_data(ends *e, const sv_options *o) {
+  for (; e->n_data < o->n_data; e->n_data++) {
+    int fd = open(o->data[e->n_data], O_RDONLY | O_CLOEXEC);
+    e->data[e->n_data] = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, SV_DATA_FD + SV_DATA_MAX) : -1;
+    if (fd >= 0) close(fd);
+    if (e->data[e->n_data] < 0) return -1;
+  }
+  return 0;
+}
 
 static int open_ends(ends *e, const sv_options *o, int dir) {
-  *e = (ends){{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
+  *e = (ends){.out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}, .null = -1, .work = -1};
   if (pipe2(e->out, O_CLOEXEC) < 0 || pipe2(e->err, O_CLOEXEC) < 0) return -1;
   if (o->sandbox && pipe2(e->status, O_CLOEXEC) < 0) return -1;
   e->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (!o->sandbox) e->work = openat(dir, "work", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  return e->null < 0 || (!o->sandbox && e->work < 0) ? -1 : 0;
+  if (e->null < 0 || (!o->sandbox && e->work < 0)) return -1;
+  return open_data(e, o);
 }
 
 /* A small file of /proc/self: the machine, when it runs out of memory, should
@@ -48,6 +60,8 @@ typedef struct {
 static void pass_descriptors(plan *p) {
   const ends *e = &p->e;
   if (dup2(e->null, 0) < 0 || dup2(e->out[1], 1) < 0 || dup2(e->err[1], 2) < 0) goto failed;
+  for (int i = 0; i < e->n_data; i++)
+    if (dup2(e->data[i], SV_DATA_FD + i) < 0) goto failed;
   if (!p->o->sandbox) return;
   if (e->status[1] == 3) fcntl(3, F_SETFD, 0);
   else if (dup2(e->status[1], 3) < 0) goto failed;
@@ -95,6 +109,7 @@ static void close_child_ends(const ends *e) {
   size_t i;
   for (i = 0; i < sizeof fds / sizeof *fds; i++)
     if (fds[i] >= 0) close(fds[i]);
+  for (int k = 0; k < e->n_data; k++) close(e->data[k]);
 }
 
 static void close_own_ends(const ends *e) {

@@ -19,6 +19,7 @@
 #include "job/supervise/codes.h"
 
 #define SV_METRICS_MAX ((size_t)1 << 20)
+enum { SV_DATA_FD = 10, SV_DATA_MAX = 64 };          /* as engine/job/job.h has them */
 
 /* ---- options.c: the command line ---- */
 typedef struct {
@@ -26,6 +27,8 @@ typedef struct {
   const char *gpus;                /* noted in the claim for an engine that adopts; "" for none */
   char **argv;                     /* the command, or bwrap and its arguments */
   bool sandbox;                    /* argv is bwrap's: descriptor 3 carries its status */
+  const char *data[SV_DATA_MAX];   /* files that the command inherits, open for reading, from SV_DATA_FD on */
+  int n_data;
   bool curve, metrics;             /* files to make before the start */
   bool no_cgroup;                  /* hold limits by adding up, for tests */
   bool watch_processes;            /* count them now and then instead of joining a cgroup */

@@ -58,8 +58,8 @@ static void bend(const job *j, int64_t b, int64_t h, int64_t t, int64_t k0, int6
 }
 
 /* A product of two blocks that is wanted only where queries see keys. */
-static void seen_product(const job *j, int thread, int64_t q0, int64_t m, int64_t k0, int64_t n, int64_t k, double scale,
-                         er_matrix q, er_matrix kt, real *s) {
+static void seen_product(const job *j, int thread, int64_t q0, int64_t m, int64_t k0, int64_t n, int64_t k,
+                         double scale, er_matrix q, er_matrix kt, real *s) {
   int64_t stair = j->a->causal ? q0 + j->s - j->t - k0 : n;
   K(gemm_block)(j->pool, thread, m, n, k, (real)scale, q, kt, false, s, KB, stair);
 }
@@ -107,8 +107,8 @@ static void over_keys(const job *j, int thread, const real *s, int64_t q0, int64
 }
 
 /* out (n, d) += scale * s^T (n, m) q: strip by strip of keys, from the first to the last query that sees them. */
-static void over_queries(const job *j, int thread, const real *s, int64_t q0, int64_t m, int64_t k0, int64_t n, real scale,
-                         const er_view *q, int64_t b, int64_t h, int64_t d, real *out) {
+static void over_queries(const job *j, int thread, const real *s, int64_t q0, int64_t m, int64_t k0, int64_t n,
+                         real scale, const er_view *q, int64_t b, int64_t h, int64_t d, real *out) {
   int64_t step = j->a->causal ? STRIP : n, window = j->a->window;
   for (int64_t x = 0; x < n; x += step) {
     int64_t keys = er_min64(step, n - x), first = 0, end = m, shift = k0 + x - (q0 + j->s - j->t);

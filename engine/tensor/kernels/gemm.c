@@ -36,9 +36,21 @@ static void pack_convert(real *to, int64_t width, er_dtype d, const void *p, int
   }
 }
 
-/* width elements in a row, for each k; width is known where this is compiled. */
-static inline void pack_rows(real *to, int64_t width, const real *p, int64_t along, int64_t k) {
-  for (int64_t j = 0; j < k; j++) memcpy(to + j * width, p + j * along, (size_t)width * sizeof(real));
+/* Panels that stand side by side, some at a time: a row of k is read as whole cache lines. */
+static inline void pack_rows(real *to, int64_t width, int64_t panels, const real *p, int64_t along, int64_t k) {
+  enum { TOGETHER = 8 };
+  for (; panels > 0; panels -= TOGETHER, to += TOGETHER * width * k, p += TOGETHER * width) {
+    int64_t n = er_min64(panels, TOGETHER);
+    for (int64_t j = 0; j < k; j++)
+      for (int64_t i = 0; i < n; i++)
+        memcpy(to + (i * k + j) * width, p + j * along + i * width, (size_t)width * sizeof(real));
+  }
+}
+
+static inline void widen_rows(real *to, int64_t width, const uint16_t *p, int64_t along, int64_t k) {
+  for (int64_t j = 0; j < k; j++, to += width, p += along) {
+    ER_SIMD for (int64_t i = 0; i < width; i++) to[i] = (real)er_from_bf16(p[i]);
+  }
 }
 
 #ifdef ER_KERNELS_F64
@@ -76,10 +88,14 @@ static inline void pack_turned(float *to, int64_t width, const float *p, int64_t
 static inline void pack_panel(real *to, int64_t width, er_dtype d, const void *p, int64_t across, int64_t along,
                               int64_t n, int64_t k) {
   if (n < width) memset(to, 0, (size_t)(width * k) * sizeof(real));
-  if (n == width && d == ER_REAL && across == 1) {
-    pack_rows(to, width, p, along, k);
-  } else if (n == width && d == ER_REAL && along == 1) {
+  if (n == width && d == ER_REAL && along == 1) {
     pack_turned(to, width, p, across, k);
+  } else if (n == width && d == ER_BF16 && across == 1) {
+    widen_rows(to, width, p, along, k);
+  } else if (n == width && d == ER_BF16 && along == 1) {
+    real rows[(NR > MR ? NR : MR) * KC];
+    for (int64_t i = 0; i < n; i++) K(load)(d, er_at(p, d, i * across), 1, k, rows + i * KC);
+    pack_turned(to, width, rows, KC, k);
   } else if (across == 1) {
     real line[NR > MR ? NR : MR];
     for (int64_t j = 0; j < k; j++) {
@@ -104,6 +120,11 @@ static void tile(int64_t k, place a, place b, real alpha, bool accumulate, real 
       for (int j = 0; j < NR; j++) acc[i][j] += a.p[i * a.across + p * a.along] * b.p[p * b.along + j];
   for (int i = 0; i < MR; i++)
     for (int j = 0; j < NR; j++) c[i * ldc + j] = alpha * acc[i][j] + (accumulate ? c[i * ldc + j] : 0);
+}
+
+static void run_column(int64_t tiles, int64_t k, place a, int64_t a_step, place b, real alpha, bool accumulate, real *c,
+                       int64_t ldc) {
+  for (int64_t i = 0; i < tiles; i++, a.p += a_step, c += MR * ldc) tile(k, a, b, alpha, accumulate, c, ldc);
 }
 #else
 typedef float lanes __attribute__((vector_size(LANES * 4)));
@@ -138,8 +159,17 @@ static inline __attribute__((always_inline)) void run_tile(int64_t k, place a, p
 }
 
 static void tile(int64_t k, place a, place b, float alpha, bool accumulate, float *c, int64_t ldc) {
-  if (a.across == 1) run_tile(k, (place){a.p, 1, a.along}, b, alpha, accumulate, c, ldc);
-  else run_tile(k, a, b, alpha, accumulate, c, ldc);
+  run_tile(k, a, b, alpha, accumulate, c, ldc);
+}
+
+/* Tiles below each other.  Compiled apart for rows of a that stand side by side: one pointer instead of MR. */
+static void run_column(int64_t tiles, int64_t k, place a, int64_t a_step, place b, float alpha, bool accumulate,
+                       float *c, int64_t ldc) {
+  if (a.across == 1)
+    for (int64_t i = 0; i < tiles; i++, a.p += a_step, c += MR * ldc)
+      run_tile(k, (place){a.p, 1, a.along}, b, alpha, accumulate, c, ldc);
+  else
+    for (int64_t i = 0; i < tiles; i++, a.p += a_step, c += MR * ldc) run_tile(k, a, b, alpha, accumulate, c, ldc);
 }
 #endif
 
@@ -160,14 +190,22 @@ enum { PACK_A_FROM = 6 * NR, PACK_B_FROM = 128 };
 
 typedef struct { er_dtype dtype; const void *p; int64_t across, along, n, width, in_place; } operand;
 
-/* Packs what is not read in place: all of it, or the last panel, which is not whole. */
-static void pack(const operand *o, int64_t k0, real *to, int64_t k) {
-  for (int64_t i = o->in_place; i < o->n; i += o->width) {
-    const void *p = er_at(o->p, o->dtype, i * o->across + k0 * o->along);
-    int64_t n = er_min64(o->width, o->n - i);
-    if (o->width == MR) pack_panel(to + i * k, MR, o->dtype, p, o->across, o->along, n, k);
-    else pack_panel(to + i * k, NR, o->dtype, p, o->across, o->along, n, k);
+/* Packs what is not read in place: all of it, or the last panel, which is not whole.  width is known here. */
+static inline void pack_width(const operand *o, int64_t width, int64_t k0, real *to, int64_t k) {
+  int64_t i = o->in_place, whole = o->n / width * width;
+  const char *p = er_at(o->p, o->dtype, k0 * o->along);
+  if (o->dtype == ER_REAL && o->across == 1 && i < whole) {
+    pack_rows(to + i * k, width, (whole - i) / width, (const real *)p + i, o->along, k);
+    i = whole;
   }
+  for (; i < o->n; i += width)
+    pack_panel(to + i * k, width, o->dtype, er_at(p, o->dtype, i * o->across), o->across, o->along,
+               er_min64(width, o->n - i), k);
+}
+
+static void pack(const operand *o, int64_t k0, real *to, int64_t k) {
+  if (o->width == MR) pack_width(o, MR, k0, to, k);
+  else pack_width(o, NR, k0, to, k);
 }
 
 /* The panel that begins at i, of depth k from k0 on. */
@@ -195,12 +233,16 @@ void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, r
     pack(&right, k0, pb, depth);
     for (int64_t j = 0; j < n; j += NR) {
       place column = panel(&right, j, k0, pb, depth);
-      for (int64_t i = first_row(j, stair); i < m; i += MR) {
+      int64_t i = first_row(j, stair), whole = n - j >= NR ? m / MR * MR : 0;
+      if (i < whole) {
         place row = panel(&left, i, k0, pa, depth);
-        real *to = c + i * ldc + j;
-        if (m - i >= MR && n - j >= NR) tile(depth, row, column, alpha, add, to, ldc);
-        else part_tile(depth, row, column, alpha, add, to, ldc, er_min64(MR, m - i), er_min64(NR, n - j));
+        run_column((whole - i) / MR, depth, row, left.in_place > i ? MR * left.across : MR * depth, column, alpha,
+                   add, c + i * ldc + j, ldc);
+        i = whole;
       }
+      for (; i < m; i += MR)
+        part_tile(depth, panel(&left, i, k0, pa, depth), column, alpha, add, c + i * ldc + j, ldc, er_min64(MR, m - i),
+                  er_min64(NR, n - j));
     }
   }
 }
@@ -214,7 +256,7 @@ typedef struct {
 
 /* What follows the sum, while the tile is still in the cache. */
 static void finish(const er_gemm *g, real *c, int64_t ldc, int64_t m, int64_t n, int64_t col, int64_t at) {
-  real bias[ER_RUN], pre[ER_RUN];
+  real bias[ER_RUN];
   for (int64_t j0 = 0; j0 < n; j0 += ER_RUN) {
     int64_t w = er_min64(ER_RUN, n - j0);
     const real *b = g->bias == NULL ? NULL : K(load)(g->bias_t, er_at(g->bias, g->bias_t, col + j0), 1, w, bias);
@@ -222,10 +264,7 @@ static void finish(const er_gemm *g, real *c, int64_t ldc, int64_t m, int64_t n,
       real *x = c + i * ldc + j0;
       int64_t to = at + i * g->crs + j0;
       if (b != NULL) { ER_SIMD for (int64_t j = 0; j < w; j++) x[j] += b[j]; }
-      if (g->pre != NULL) {
-        memcpy(pre, x, (size_t)w * sizeof(real));
-        K(store)(g->ct, er_at(g->pre, g->ct, to), 1, w, pre);
-      }
+      if (g->pre != NULL) K(store)(g->ct, er_at(g->pre, g->ct, to), 1, w, x);
       K(activate)(g->act, x, w);
       K(store)(g->ct, er_at(g->c, g->ct, to), 1, w, x);
     }

@@ -93,9 +93,9 @@ void K(keep)(real *y, int64_t n, double p, er_key key, uint64_t first);
 /* Element (i, j) of a matrix stands at p[i * rows + j * cols]. */
 typedef struct { er_dtype dtype; const void *p; int64_t rows, cols; } er_matrix;
 
-/* A product by one thread: c[m,n] (row stride ldc) = alpha a b (+ c).  Each element is summed over k in ascending order,
- * whatever m and n, so that pieces of a product are the product's pieces.  Of row i only the columns up to stair + i are
- * wanted: what lies behind may be left as it was (stair n: all are wanted). */
+/* A product by one thread: c[m,n] (row stride ldc) = alpha a b (+ c).  Each element is summed over k in ascending
+ * order, whatever m and n, so that pieces of a product are the product's pieces.  Of row i only the columns up to
+ * stair + i are wanted: what lies behind may be left as it was (stair n: all are wanted). */
 void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
                    bool accumulate, real *c, int64_t ldc, int64_t stair);
 

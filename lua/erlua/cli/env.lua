@@ -29,9 +29,16 @@ env.lua is wrong or the baseline fails.
   --no-sandbox    run the commands outside the sandbox
   --study DIR     keep the run as a study in DIR, for `erlua trials DIR`
   --json          as JSON
+  --fetch         only download the files that its env.lua names, each checked
+                  against the digest that the server publishes; goes on where an
+                  earlier one ended
+  --shards N      with --fetch: of files in a row only the first N
+  --to DIR        with --fetch: where they go, instead of erlua's cache
+  --from URL      with --fetch: another server than Hugging Face, as $HF_ENDPOINT
 ]]
 
-local KNOWN = { ["--preset"] = "text", ["--text"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag", ["--study"] = "text", ["--json"] = "flag" }
+local KNOWN = { ["--preset"] = "text", ["--text"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag", ["--study"] = "text", ["--json"] = "flag",
+  ["--fetch"] = "flag", ["--shards"] = "number", ["--to"] = "text", ["--from"] = "text" }
 
 -- ---- the baseline -----------------------------------------------------------------------
 
@@ -89,10 +96,18 @@ local function check_and_show(name, opt)
   return env, doc
 end
 
+local function download(name, opt)
+  local env, message = envs.load(name, { preset = opt.preset, inputs = "none" })
+  if not env then return fail(message) end
+  return require("erlua.cli.env_fetch")(env, opt)
+end
+
 return function(argv)
   local opt, code = args.parse(argv, usage, KNOWN, 1)
   if not opt then return code end
   if not opt[1] then return select(2, args.misuse("which environment?", usage)) end
+  if opt.fetch then return download(opt[1], opt) end
+  if opt.shards or opt.to or opt.from then return select(2, args.misuse("--shards, --to and --from go with --fetch", usage)) end
   local env, doc = check_and_show(opt[1], opt)
   if env == 1 then return 1 end
   local t

@@ -68,9 +68,10 @@ table.move({ { title = "note", drop = 3 }, COLUMNS[#COLUMNS] }, 1, 2, #NOTED + 1
 
 -- What is to be known about a score, besides that it is one.
 local function note_on(t)
-  if known(t.review) then return "look at" end
-  if known(t.confirmed) == nil then return "" end
-  return t.confirmed and "confirmed" or "not confirmed"
+  local out = {}
+  if known(t.confirmed) ~= nil then out[1] = t.confirmed and "confirmed" or "not confirmed" end
+  if known(t.review) then out[#out + 1] = "look at it" end
+  return table.concat(out, ", ")
 end
 
 local function print_list(list)
@@ -89,7 +90,7 @@ local function print_list(list)
   end
   page:grid(noted and NOTED or COLUMNS, rows)
   if untrusted > 0 then
-    page:paragraph(text.count(untrusted, "score") .. " of these untrusted: the jobs ran outside the sandbox (--no-sandbox)")
+    page:paragraph("untrusted: " .. text.count(untrusted, "score") .. " from outside the sandbox (--no-sandbox)")
   end
   page:print()
 end

@@ -30,7 +30,7 @@ end
 
 local function add_line(items, view, i)
   local line = view.lines[i]
-  if line:find("[-#/]%s*fixed") or view.open and not view.open[i] then return end
+  if view.open and not view.open[i] then return end
   for _, token in ipairs(view.info[i].numbers) do add(items, i, token[1], token[2], line) end
   local from, to, others = choice(line)
   if from then add(items, i, from, to, line, others) end
@@ -38,13 +38,17 @@ local function add_line(items, view, i)
   if word and BOOLEANS[word] then add(items, i, at, after - 1, line, { BOOLEANS[word] }) end
 end
 
-local function items_of(view, range, without)
-  local items, kept = {}, {}
-  for i = range[1], range[2] do add_line(items, view, i) end
+local function items_of(view, range)
+  local items = {}
+  for i = range and range[1] or 1, range and range[2] or 0 do add_line(items, view, i) end
+  return items
+end
+
+-- Adds the items whose names are not taken to `list`.
+local function add_free(list, items, taken)
   for _, item in ipairs(items) do
-    if not (without and item.name and without[item.name]) then kept[#kept + 1] = item end
+    if not taken[item.name or ""] then list[#list + 1] = item end
   end
-  return kept
 end
 
 ---The settings of a view, kept with it: a list of { line, from, to, name, others = the other choices, nil for a number }.
@@ -52,13 +56,18 @@ end
 ---@param preset string|nil
 function M.settings(view, preset)
   if view.settings then return view.settings end
-  if not view.config then return {} end
-  local range, without = view.presets[preset or ""], {}
-  local own = range and items_of(view, range) or {}
-  for _, item in ipairs(own) do without[item.name or ""] = true end
-  local all = items_of(view, view.config, without)
-  view.settings = table.move(own, 1, #own, #all + 1, all)
-  return view.settings
+  local of_config, of_preset = items_of(view, view.config), items_of(view, view.presets[preset or ""])
+  local list, fixed, there = {}, {}, {}
+  for _, item in ipairs(of_config) do
+    if item.name and view.lines[item.line]:find("[-#/]%s*fixed") then fixed[item.name], there[item.name] = true, true end
+  end
+  for _, item in ipairs(of_preset) do
+    if item.name then there[item.name] = true end
+  end
+  add_free(list, of_config, there)
+  add_free(list, of_preset, fixed)
+  view.settings = list
+  return list
 end
 
 local function another(view, item, random, step)
