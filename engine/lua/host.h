@@ -114,6 +114,7 @@ struct er_host {
   struct er_http *http;          /* made at the first request */
   struct er_job_op *live_jobs;   /* that run or have just ended */
   int job_news;                  /* how many of them want a look */
+  int n_unseen;                  /* jobs that have ended and whose tasks do not know it yet */
   er_journal_mode mode;
   bool offline, resumed;         /* erlua replay; the study was there before */
   int64_t ord, next_ord;         /* last wake delivered; next to give */

@@ -37,6 +37,7 @@ static void job_done(void *ud, const er_job_result *r) {
   if (stop_for_disk(o, r)) return;
   if (!o->orphan) er_job_op_result(o, r);
   o->ended = true;
+  o->op.host->n_unseen++;
   o->op.host->job_news++;
 }
 
@@ -132,6 +133,7 @@ static void job_abort(er_op *op) {
 }
 
 static void job_free(er_op *op) {
+  if (((er_job_op *)op)->ended) op->host->n_unseen--;
   luaL_unref(op->host->L, LUA_REGISTRYINDEX, ((er_job_op *)op)->table);
   er_job_op_free((er_job_op *)op);
 }
@@ -231,12 +233,14 @@ static int job_setup(lua_State *L) {
   return 1;
 }
 
-static int job_slots(lua_State *L) {            /* running, slots, queued: for display */
+/* running, slots, queued; and those that have ended, which their tasks have yet to hear */
+static int job_slots(lua_State *L) {
   er_host *h = er_host_of(L);
   lua_pushinteger(L, h->jobs != NULL ? er_jobs_running(h->jobs) : 0);
   lua_pushinteger(L, h->jobs != NULL ? er_jobs_slots(h->jobs) : 0);
   lua_pushinteger(L, h->jobs != NULL ? er_jobs_queued(h->jobs) : 0);
-  return 3;
+  lua_pushinteger(L, h->n_unseen);
+  return 4;
 }
 
 /* allow(n): only n more jobs start; nil: any number. */

@@ -283,7 +283,8 @@ int64_t er_face_whole(lua_State *L, int arg, const char *name, int64_t fallback)
   if (!field(L, arg, name)) return fallback;
   v = lua_tointegerx(L, -1, &whole);
   if (!whole)
-    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a whole number, got %s", name, luaL_tolstring(L, -1, NULL)));
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be a whole number, got %s", name,
+                                          luaL_tolstring(L, -1, NULL)));
   lua_pop(L, 1);
   return v;
 }

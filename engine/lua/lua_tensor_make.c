@@ -241,7 +241,11 @@ static void push_list(lua_State *L, const er_tensor *t, int dim, int64_t *index)
 }
 
 static int view_tolist(lua_State *L) {
-  int64_t index[ER_DIMS] = {0};
+  const er_view *v = er_tensor_view_of(er_face_arg(L, 1));
+  int64_t index[ER_DIMS] = {0}, lists = 1;
+  for (int i = 0; i < v->nd; i++)
+    if (v->size[i] > 0 && __builtin_mul_overflow(lists, v->size[i], &lists)) lists = INT64_MAX;
+  if (lists > (int64_t)1 << 31) return luaL_error(L, "tolist: no Lua list holds so many elements");
   luaL_checkstack(L, ER_DIMS + 4, NULL);
   push_list(L, er_face_arg(L, 1), 0, index);
   return 1;

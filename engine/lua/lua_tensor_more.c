@@ -130,7 +130,7 @@ static int view_chunk(lua_State *L) {
   if (dim < 0) dim += v->nd;
   if (n < 1 || dim < 0 || dim >= v->nd)
     return luaL_error(L, "chunk: there is no such dim, or fewer than one piece was asked for");
-  return pieces(L, t, dim, v->size[dim] > 0 ? (v->size[dim] + n - 1) / n : 1);
+  return pieces(L, t, dim, v->size[dim] > 0 ? (v->size[dim] - 1) / n + 1 : 1);
 }
 
 /* ---- moves --------------------------------------------------------------------------------------------- */
@@ -324,7 +324,8 @@ void er_face_add_more(lua_State *L) {
     {"chunk", view_chunk}, {"cat", move_cat}, {"stack", move_stack}, {"pad", move_pad}, {"roll", move_roll},
     {"flip", move_flip}, {"tril", move_tril}, {"triu", move_triu}, {"embedding", move_embedding},
     {"index_select", move_index_select}, {"index_add", move_index_add}, {"gather", move_gather},
-    {"scatter_add", move_scatter_add}, {"scatter", move_scatter}, {"sort", move_sort}, {"argsort", move_argsort}, {"topk", move_topk},
+    {"scatter_add", move_scatter_add}, {"scatter", move_scatter}, {"sort", move_sort},
+    {"argsort", move_argsort}, {"topk", move_topk},
     {"nonzero", move_nonzero}, {"bincount", move_bincount}, {"one_hot", move_one_hot},
     {"multinomial", move_multinomial}, {"dropout", move_dropout}, {"scaled_dot_product_attention", op_sdpa},
     {"rope", op_rope}, {"cross_entropy", op_cross_entropy}, {"lm_loss", op_lm_loss}, {NULL, NULL}

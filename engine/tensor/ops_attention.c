@@ -250,6 +250,8 @@ static int64_t largest(const er_tensor *ids) {
   return most;
 }
 
+static const int64_t MOST_POSITION = (int64_t)1 << 40;       /* beyond it an angle has no digits left */
+
 static int check_rope(er_tensor *x, const er_rope *o, int64_t rotated, er_err *err) {
   er_tensor *xs[2] = {x, o->positions};
   if (er_want_float("rope", x, err) < 0) return -1;
@@ -259,7 +261,8 @@ static int check_rope(er_tensor *x, const er_rope *o, int64_t rotated, er_err *e
                             (long long)rotated);
   if (o->positions != NULL && (o->positions->v.nd != 1 || o->positions->v.size[0] != x->v.size[x->v.nd - 2]))
     return er_tensor_refuse(err, "shape", "rope", 2, xs, "there is one position for each token");
-  if (o->offset < 0) return er_tensor_refuse(err, "range", "rope", 1, xs, "positions count from 0");
+  if (o->offset < 0 || o->offset > MOST_POSITION)
+    return er_tensor_refuse(err, "range", "rope", 1, xs, "positions are from 0 to %lld", (long long)MOST_POSITION);
   return 0;
 }
 

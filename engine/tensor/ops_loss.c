@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "tensor/ops.h"
 #include "tensor/room.h"
 
@@ -135,26 +134,27 @@ er_tensor *er_tensor_cross_entropy(er_tensor *logits, er_tensor *target, const e
   er_tensors *ts = er_tensor_home(logits);
   bool grad = er_tape_wants(1, &logits);
   rows r = {0};
-  er_tensor *z = NULL, *y = NULL;
+  er_tensor *z = NULL, *each = NULL, *y = NULL;
   er_node *n;
   r.classes = logits->v.nd > 0 ? logits->v.size[logits->v.nd - 1] : 0;
   if (prepare("cross_entropy", &r, logits, target, opt, err) == 0)
     z = grad ? packed_copy(logits, err) : er_packed(logits, err);
-  if (z != NULL) {
+  if (z != NULL) each = er_make(ts, ER_F64, 1, &r.rows, err);
+  if (each != NULL) {
     er_xent x = xent_of(&r, opt, 0, r.rows);
     x.logits = z->v.data;
     x.dtype = z->v.dtype;
     x.grad = grad;
-    x.loss = er_malloc((size_t)r.rows * sizeof *x.loss + 1);
+    x.loss = each->v.data;
     ts->backend->xent(ts->pool, &x);
     y = result(ts, x.loss, &r, opt, &target->v, err);
-    er_free(x.loss);
   }
   if (y != NULL && (n = er_tape_record(y, &class, sizeof(loss_ctx), 1, &logits)) != NULL) {
     ((loss_ctx *)n->ctx)->each = opt->reduction == ER_REDUCE_NONE;
     er_tape_save(n, 0, z);
   }
   er_tensor_unref(z);
+  er_tensor_unref(each);
   free_rows(&r);
   return y;
 }
@@ -239,17 +239,18 @@ static int check_head(er_tensor *h, er_tensor *w, const er_loss *opt, er_err *er
 
 static er_tensor *run_head(head *c, er_tensor *target, er_err *err) {
   int64_t step = CHUNK / (c->r->classes + 1) + 1, size[2];
-  er_tensor *y;
+  er_tensor *each;
   step = step < 64 ? 64 : step / 64 * 64;
   if (step > c->r->rows) step = c->r->rows;
   size[0] = step;
   size[1] = c->r->classes;
   if ((c->logits = er_make(c->ts, c->h->v.dtype, 2, size, err)) == NULL) return NULL;
-  c->loss = er_malloc((size_t)c->r->rows * sizeof *c->loss + 1);
+  if ((each = er_make(c->ts, ER_F64, 1, &c->r->rows, err)) == NULL) return NULL;
+  c->loss = each->v.data;
   if (c->dw != NULL && c->r->rows == 0) c->ts->backend->fill(c->ts->pool, &c->dw->v, 0);
   for (int64_t at = 0; at < c->r->rows; at += step) chunk(c, at, at + step < c->r->rows ? step : c->r->rows - at);
-  y = result(c->ts, c->loss, c->r, c->opt, &target->v, err);
-  er_free(c->loss);
+  er_tensor *y = result(c->ts, c->loss, c->r, c->opt, &target->v, err);
+  er_tensor_unref(each);
   return y;
 }
 

@@ -7,7 +7,7 @@
 #include "tensor/room.h"
 
 void er_multiply(er_tensors *ts, const er_gemm *g) {
-  if (g->batch > 0 && g->m > 0 && g->n > 0 && er_dnnl_gemm(ts, g)) return;
+  if (g->batch == 0 || g->m == 0 || g->n == 0 || er_dnnl_gemm(ts, g)) return;
   ts->backend->gemm(ts->pool, g);
 }
 
@@ -35,6 +35,7 @@ static void product(er_tensors *ts, const er_view *c, const er_view *a, const er
                .alpha = 1,
                .accumulate = accumulate};
   int64_t *off = NULL;
+  if (er_view_count(c) == 0) return;
   for (int i = 0; i < lead; i++) g.batch *= c->size[i];
   if (lead > 0 && g.batch > 0) {
     off = er_calloc((size_t)g.batch * 3, sizeof *off);

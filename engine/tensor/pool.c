@@ -16,12 +16,10 @@
 
 typedef struct { void *ptr; size_t size; } scratch;
 
-typedef struct {
-  er_pool_body body;
-  void *ctx;
-  int64_t n, grain;
-  _Atomic int64_t next;
-} round_of_work;
+/* A thread's own part of the items, on a cache line of its own. */
+typedef struct { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
+
+typedef struct { er_pool_body body; void *ctx; int64_t grain; } round_of_work;
 
 typedef struct { er_pool *pool; int index; pthread_t id; } member;
 
@@ -33,7 +31,8 @@ struct er_pool {
   bool ending;
   void (*limit)(int);            /* libgomp's omp_set_num_threads, if it was loaded */
   member *members;
-  round_of_work *work;
+  share *shares;                 /* one a thread */
+  round_of_work work;
   _Atomic uint32_t state, left;  /* left: counts rounds that somebody waits for the end of */
   _Atomic int asleep, waited;
   scratch *scratch;              /* most x ER_POOL_SLOTS */
@@ -65,13 +64,21 @@ static void sleep_on(_Atomic uint32_t *word, uint32_t seen) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
-static void wake(_Atomic uint32_t *word, int most) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0); }
+static void wake(_Atomic uint32_t *word, int most) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
+}
 
-static void take_pieces(round_of_work *w, int thread) {
-  for (;;) {
-    int64_t lo = atomic_fetch_add_explicit(&w->next, w->grain, memory_order_relaxed);
-    if (lo >= w->n) return;
-    w->body(w->ctx, thread, lo, lo + w->grain < w->n ? lo + w->grain : w->n);
+/* First what is ours, then what others have left: the same rows go to the same thread in one kernel after another, and
+ * are in its cache. */
+static void take_pieces(er_pool *p, int thread) {
+  const round_of_work *w = &p->work;
+  for (int i = 0; i < p->threads; i++) {
+    share *s = &p->shares[(thread + i) % p->threads];
+    for (;;) {
+      int64_t lo = atomic_fetch_add_explicit(&s->next, w->grain, memory_order_relaxed);
+      if (lo >= s->end) break;
+      w->body(w->ctx, thread, lo, lo + w->grain < s->end ? lo + w->grain : s->end);
+    }
   }
 }
 
@@ -110,7 +117,7 @@ static void *live(void *arg) {
     if (p->ending) break;
     if (p->limit != NULL && !limited) p->limit(1);
     limited = p->limit != NULL;
-    take_pieces(p->work, m->index);
+    take_pieces(p, m->index);
     leave(p);
   }
   leave(p);
@@ -151,6 +158,8 @@ void er_pool_hold_signals(sigset_t *was) {
 static void make_members(er_pool *p) {
   sigset_t was;
   p->members = er_calloc((size_t)p->threads, sizeof *p->members);
+  p->shares = aligned_alloc(64, (size_t)p->threads * sizeof *p->shares);
+  if (p->shares == NULL) er_malloc(SIZE_MAX / 2);            /* aborts, and says so */
   er_pool_hold_signals(&was);
   for (p->running = 0; p->running < p->threads - 1; p->running++) {
     member *m = &p->members[p->running];
@@ -167,6 +176,7 @@ static void end_members(er_pool *p) {
   for (int i = 0; i < p->running; i++) pthread_join(p->members[i].id, NULL);
   close_round(p);
   er_free(p->members);
+  free(p->shares);
   p->members = NULL;
   p->running = 0;
   p->ending = false;
@@ -200,6 +210,16 @@ void er_pool_prepare(er_pool *p) {
   if (p->limit != NULL) p->limit(1);
 }
 
+static void share_out(er_pool *p, int64_t n, int64_t grain) {
+  int64_t pieces = (n + grain - 1) / grain, from = 0;
+  for (int i = 0; i < p->threads; i++) {
+    int64_t end = (i + 1) * pieces / p->threads * grain;
+    atomic_store_explicit(&p->shares[i].next, from, memory_order_relaxed);
+    p->shares[i].end = end < n ? end : n;
+    from = p->shares[i].end;
+  }
+}
+
 void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx) {
   if (n <= 0) return;
   if (grain < 1) grain = 1;
@@ -208,10 +228,10 @@ void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *
     return;
   }
   if (p->members == NULL) make_members(p);
-  round_of_work w = {.body = body, .ctx = ctx, .n = n, .grain = grain};
-  p->work = &w;
+  p->work = (round_of_work){body, ctx, grain};
+  share_out(p, n, grain);
   open_round(p, (n + grain - 1) / grain);
-  take_pieces(&w, 0);
+  take_pieces(p, 0);
   close_round(p);
 }
 

@@ -255,7 +255,7 @@ er_tensor *er_tensor_linspace(er_tensors *ts, er_dtype d, double from, double to
 er_tensor *er_tensor_eye(er_tensors *ts, er_dtype d, int64_t rows, int64_t columns, er_err *err) {
   int64_t size[2] = {rows, columns};
   er_tensor *t = er_zeros(ts, d, 2, size, err);
-  if (t == NULL) return NULL;
+  if (t == NULL || er_tensor_count(t) == 0) return t;
   er_view diagonal = {.data = t->v.data, .dtype = d, .nd = 1, .size = {rows < columns ? rows : columns},
                       .stride = {columns + 1}};
   ts->backend->fill(ts->pool, &diagonal, 1);

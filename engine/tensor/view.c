@@ -65,7 +65,8 @@ static int unfold_backward(er_node *n, er_tensor *dy, er_err *err) {
   const window *w = n->ctx;
   int last = dy->v.nd - 1, rc = 0;
   er_tensor *slot = er_tape_slot_zeroed(n, 0, err);
-  for (int64_t j = 0; slot != NULL && rc == 0 && j < dy->v.size[last]; j++) {
+  int64_t places = er_tensor_count(dy) > 0 ? dy->v.size[last] : 0;
+  for (int64_t j = 0; slot != NULL && rc == 0 && j < places; j++) {
     er_tensor *part = er_tensor_select(dy, last, j, err), *to = er_alias(slot), *both[2] = {to, part};
     to->v.data = (char *)to->v.data + j * to->v.stride[w->dim] * (int64_t)er_dtype_size(to->v.dtype);
     to->v.size[w->dim] = dy->v.size[w->dim];

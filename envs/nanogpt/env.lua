@@ -14,7 +14,7 @@ Rules:
 - The checkpoint holds at most 2 times as many numbers as the baseline's (124m: 1.5 times), buffers included.
 - Scoring takes at most 4 times as long as the baseline's.]],
   editable = { "model.lua", "train.lua" },
-  frozen   = { "data.lua", "evaluate.lua" },
+  frozen   = { "baseline.lua", "data.lua", "evaluate.lua" },
   inputs   = {
     text    = "gcide.txt",
     prepare = { "erlua", "data.lua" },

@@ -136,8 +136,8 @@ function M.open(files, options)
     seed = options.seed, rank = options.rank or 0, world = options.world or 1, vocab = options.vocab }, Loader)
   count_places(self)
   if self.places == 0 then
-    return nil, ("no shard holds a window of %d tokens and the one behind it; there are %d tokens in all"):format(self.length, self.tokens),
-      "range"
+    return nil, ("no shard holds a window of %d tokens and the one behind it; there are %d tokens in all"):format(
+      self.length, self.tokens), "range"
   end
   self.windows = self.seed and self.tokens // self.length or self.places
   return self

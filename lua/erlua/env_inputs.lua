@@ -60,7 +60,7 @@ end
 -- task is made for it: the numbers of a study's tasks must not depend on what the cache holds.
 local function run(env, path, dir, sandbox, slots)
   local ok, message, code = job.setup { slots = slots or 0, sandbox = sandbox }
-  if not ok then return nil, message, code end
+  if not ok then return nil, message .. ". Foreign code is not run without it unless you say --no-sandbox", code end
   local work = {}
   for _, name in ipairs(env.frozen_files) do
     if env.files[name] then work[#work + 1] = { path = name, bytes = env.files[name] } end
@@ -75,10 +75,20 @@ local function run(env, path, dir, sandbox, slots)
   return true
 end
 
+-- What an engine that was killed left of making the folder `to`.
+local function sweep(to)
+  local dir, name = to:match("^(.*)/([^/]*)$")
+  for _, found in ipairs(fs.list(dir) or {}) do
+    local pid = found:sub(1, #name + 1) == name .. "." and found:match("%.(%d+)$")
+    if pid and not fs.exists("/proc/" .. pid) then fs.remove(dir .. "/" .. found) end
+  end
+end
+
 -- Makes the folder `to`; who comes second finds it there and drops their own.
 local function prepare(env, path, to, options)
   local made, message, code = fs.mkdirs(to:match("^(.*)/"))
   if not made then return nil, message, code end
+  sweep(to)
   local dir = to .. "." .. host.pid()
   fs.remove(dir)
   host.report("preparing " .. path .. " for " .. env.name .. ", once")

@@ -28,14 +28,17 @@ end
 -- A status that is no success, as a message and a code.
 local function refused(url, status)
   if status == 404 then return nil, url .. ": there is no such file on the server (404)", "ENOENT" end
-  if status == 429 or status >= 500 then return nil, ("%s: the server is busy or broken (%d); try again later"):format(url, status), "EBUSY" end
+  if status == 429 or status >= 500 then
+    return nil, ("%s: the server is busy or broken (%d); try again later"):format(url, status), "EBUSY"
+  end
   return nil, ("%s: the server answers %d"):format(url, status), "EHTTP"
 end
 
 -- The files in a data set's top folder: { name, size, digest }, by name.
 local function list(spec)
   local url = ("%s/api/datasets/%s/tree/main"):format(spec.url, spec.dataset)
-  local response <close>, message, code = http.request { url = url, max_bytes = MOST_LISTED, connect_timeout = CONNECT, idle_timeout = IDLE }
+  local request = { url = url, max_bytes = MOST_LISTED, connect_timeout = CONNECT, idle_timeout = IDLE }
+  local response <close>, message, code = http.request(request)
   if not response then return nil, message, code end
   if response.status ~= 200 then return refused(url, response.status) end
   local body
@@ -47,7 +50,8 @@ local function list(spec)
   for _, row in ipairs(rows) do
     local lfs = type(row) == "table" and row.lfs
     local digest = type(lfs) == "table" and tostring(lfs.oid):match("^%x+$")
-    if digest and #digest == 64 and math.type(lfs.size) == "integer" and type(row.path) == "string" and fs.inside(row.path) then
+    local sound = digest and #digest == 64 and math.type(lfs.size) == "integer" and lfs.size >= 0
+    if sound and type(row.path) == "string" and fs.inside(row.path) then
       out[#out + 1] = { name = row.path, size = lfs.size, digest = digest:lower() }
     end
   end
@@ -66,7 +70,9 @@ local function choose(listed, spec)
         out[#out + 1] = file
       end
     end
-    if n == 0 then return nil, ("the data set %s has no file %s with a published digest"):format(spec.dataset, glob), "ENOENT" end
+    if n == 0 then
+      return nil, ("the data set %s has no file %s with a published digest"):format(spec.dataset, glob), "ENOENT"
+    end
   end
   return out
 end
@@ -92,7 +98,9 @@ local function append(response, path, from, file, say)
     local bytes, why, code = response:read()
     if not bytes then return at, why, code end
     local ok, problem = out:write(bytes)
-    if not ok then return at, ("cannot write %s: %s. What came is kept: run it again when there is room"):format(path, problem), "EIO" end
+    if not ok then
+      return at, ("cannot write %s: %s. What came is kept: run it again when there is room"):format(path, problem), "EIO"
+    end
     at = at + #bytes
     say(file, at)
   end
@@ -103,10 +111,13 @@ local function continue(url, path, file, say)
   local have = size_of(path)
   if have > file.size then fs.remove(path) have = 0 end
   if have == file.size then return have end
-  local response <close>, message, code = http.request { url = url, max_bytes = file.size, connect_timeout = CONNECT, idle_timeout = IDLE,
-    timeout = LONGEST, headers = have > 0 and { ("Range: bytes=%d-"):format(have) } or nil }
+  local request = { url = url, max_bytes = file.size, connect_timeout = CONNECT, idle_timeout = IDLE, timeout = LONGEST,
+    headers = have > 0 and { ("Range: bytes=%d-"):format(have) } or nil }
+  local response <close>, message, code = http.request(request)
   if not response then return have, message, code end
-  if response.status == 416 then return fs.remove(path) and 0 or have, url .. ": the server has less than was downloaded", "EBUSY" end
+  if response.status == 416 then
+    return fs.remove(path) and 0 or have, url .. ": the server has less than was downloaded", "EBUSY"
+  end
   if response.status ~= 200 and response.status ~= 206 then return have, select(2, refused(url, response.status)) end
   local from = 0                          -- a server without ranges sends all of it
   if response.status == 206 then
@@ -135,15 +146,16 @@ local function fetch_one(spec, file, say)
   local path = spec.dir .. "/" .. file.name
   local part = path .. ".part"
   if size_of(path) == file.size and fs.sha256_file(path) == file.digest then return "there" end
-  local ok, message, code = download(("%s/datasets/%s/resolve/main/%s"):format(spec.url, spec.dataset, file.name), part, file, say)
+  local url = ("%s/datasets/%s/resolve/main/%s"):format(spec.url, spec.dataset, file.name)
+  local ok, message, code = download(url, part, file, say)
   if not ok then return nil, message, code end
   local digest
   digest, message, code = fs.sha256_file(part)
   if not digest then return nil, message, code end
   if digest ~= file.digest then
     fs.remove(part)
-    return nil, ("%s came with another digest than the server publishes (%s, not %s): it was deleted. Run it again; if that repeats, something between here and the server changes it")
-      :format(file.name, digest:sub(1, 12), file.digest:sub(1, 12)), "digest"
+    return nil, ("%s came with another digest than the server publishes (%s, not %s): it was deleted. Run it again; if that "
+      .. "repeats, something between here and the server changes it"):format(file.name, digest:sub(1, 12), file.digest:sub(1, 12)), "digest"
   end
   ok, message, code = fs.rename(part, path)
   if not ok then return nil, message, code end

@@ -81,13 +81,14 @@ end
 ---two standard errors of the difference (Welch).  One run that fails is enough not to be confirmed.
 ---@param fresh table[]  the trial's runs
 ---@param baseline table[]  the baseline's
----@return table verdict  { confirmed, outcome, stage, reason, host, rewards, seeds, mean, sd, difference, standard_error, degrees, baseline }
+---@return erlua.verdict verdict  without its trial
 function M.judge(fresh, baseline)
   local host = fresh[#fresh].host
   local runs, base = M.on(fresh, host), M.spread(M.on(baseline, host))
   local bad = failed(runs) or { outcome = "ok" }
   local rewards, seeds = rewards_of(runs)
-  local v = { host = host, outcome = bad.outcome, stage = bad.stage, reason = bad.reason, seeds = seeds, baseline = base, confirmed = false }
+  local v = { host = host, outcome = bad.outcome, stage = bad.stage, reason = bad.reason, seeds = seeds, baseline = base,
+    confirmed = false }
   if bad.outcome ~= "ok" then return v end
   v.rewards, v.mean, v.sd = rewards, stats.mean(rewards), stats.sd(rewards)
   v.difference, v.standard_error, v.degrees = stats.welch(rewards, base.rewards)

@@ -34,8 +34,8 @@ end
 
 -- ---- gains -------------------------------------------------------------------------------
 
-local GAINS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 }, { title = "runs", side = "left", drop = 2 },
-  { title = "mean", side = "left" }, { title = "above the baseline" } }
+local GAINS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 },
+  { title = "runs", side = "left", drop = 2 }, { title = "mean", side = "left" }, { title = "above the baseline" } }
 local OTHERS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 }, { title = "mean", side = "left" },
   { title = "why not", flex = true, least = 20 } }
 
@@ -89,7 +89,8 @@ end
 
 -- ---- another scale -----------------------------------------------------------------------
 
-local SCALE = { { title = "trial", side = "left" }, { title = "search", side = "left" }, { title = "there", side = "left" }, { title = "" } }
+local SCALE = { { title = "trial", side = "left" }, { title = "search", side = "left" }, { title = "there", side = "left" },
+  { title = "" } }
 
 local function compared(v, base)
   if not v or not base then return "" end

@@ -65,6 +65,8 @@ local function run_jobs(study, run)
   return t
 end
 
+local RESULT = { "outcome", "stage", "reason", "reward", "metrics", "wall_s", "host", "trusted", "review" }
+
 ---Runs a trial's change again.  A failure is a result, too.
 ---@param study erlua.study
 ---@param what {trial: integer, purpose: "baseline"|"confirm"|"generalize", seed: integer, preset: string?}
@@ -74,9 +76,10 @@ function M.run(study, what)
   local run = { id = study.next_rerun, trial = what.trial, purpose = what.purpose, seed = what.seed, preset = what.preset }
   core.put("reruns", run)
   local t = run_jobs(study, run)
-  for _, name in ipairs { "outcome", "stage", "reason", "reward", "metrics", "wall_s", "host", "trusted", "review" } do run[name] = t[name] end
+  for _, name in ipairs(RESULT) do run[name] = t[name] end
   core.update("reruns", { id = run.id, outcome = run.outcome, stage = run.stage, reason = run.reason, reward = run.reward,
-    metrics = run.metrics and json.encode(run.metrics), wall_s = run.wall_s, host = run.host, trusted = run.trusted, review = run.review })
+    metrics = run.metrics and json.encode(run.metrics), wall_s = run.wall_s, host = run.host, trusted = run.trusted,
+    review = run.review })
   return run
 end
 

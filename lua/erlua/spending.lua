@@ -58,9 +58,15 @@ end
 
 -- ---- while it runs ---------------------------------------------------------------------------------
 
+-- Jobs that are begun and not counted yet: those that run, and those that have ended beside the one that is being counted.
+local function uncounted()
+  local running, _, _, ended = job.slots()
+  return running + ended
+end
+
 -- How many more jobs may start, or nil for any number; and which limit says so.
 function Spending:jobs_left()
-  local limits, used, running = self.budget.limits, self.budget.used, math.max((job.slots()), self.begun)
+  local limits, used, running = self.budget.limits, self.budget.used, math.max(uncounted(), self.begun)
   local least, name
   local function at_most(n, which)
     if not least or n < least then least, name = math.max(0, n), which end
@@ -77,7 +83,7 @@ end
 function Spending:allow()
   local left, name = self:jobs_left()
   job.allow(left)
-  if left == 0 and (job.slots()) == 0 then stop.study(self.budget:spent_message(name)) end
+  if left == 0 and uncounted() == 0 then stop.study(self.budget:spent_message(name)) end
 end
 
 ---Time goes on; it is noted now and then, so that the next engine knows.

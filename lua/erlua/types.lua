@@ -73,6 +73,8 @@
 ---@field data_files string[]
 ---@field limits table<string, number>  seconds and bytes
 ---@field budget {seconds: number, cpu: boolean}|nil
+---@field inputs {text: string?, prepare: string[]?, folder: string?, get: string?}|nil
+---@field big table<string, {source: string, digest: string, size: integer}>  files that are not held in memory
 ---@field metric string
 ---@field direction "min"|"max"
 ---@field digest string
@@ -247,3 +249,23 @@ function erlua.json.utf8(text) end
 ---@param t T
 ---@return T
 function erlua.json.object(t) end
+
+---@class erlua.tokenizer  from erlua.data.tokenizer
+---@field vocab_size integer  ids are below it
+---@field eot integer?  <|endoftext|>
+local Tokenizer = {}
+
+---@param text string
+---@param options? {special: boolean?}  are tokens such as <|endoftext|> in the text these tokens?
+---@return erlua.tensor ids  u16, or i32 where the vocabulary is larger
+function Tokenizer:encode(text, options) end
+
+---@param ids erlua.tensor|integer[]|integer
+---@return string|nil text
+---@return string? message
+---@return string? code
+function Tokenizer:decode(ids) end
+
+---@param token string
+---@return integer|nil id
+function Tokenizer:id(token) end

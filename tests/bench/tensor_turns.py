@@ -43,9 +43,9 @@ def main():
         workers["torch"] = Worker([python, f"{HERE}/tensor_torch.py", *shape, dtype, kind])
     if bound != "-":
         workers["bound"] = Worker([bound, layers, width, batch, tokens, dtype])
-    for i in range(int(steps) + 2):
+    for i in range(int(steps) + 1):
         for w in workers.values():
-            w.step(i >= 2)
+            w.step(i > 0)
     for w in workers.values():
         w.close()
     print(f"{layers} layers, {width} wide, B {batch}, T {tokens}, {dtype}, {kind}, {os.environ.get('OMP_NUM_THREADS', 'all')} threads")

@@ -207,6 +207,15 @@ t.test("an environment without anything to fetch says so, and options of --fetch
   local r = t.run { t.erlua, "env", "circle_packing", "--fetch" }
   t.eq(r.code, 1)
   t.ok(r.err:find("circle_packing has nothing to fetch", 1, true), r.err)
+  local dir = t.tmpdir()
+  for field, word in pairs { ['{ dataset = "x", files = { "*" }, most = 1 }'] = ".fetch must be", ['{ dataset = "a/b", files = {}, most = 1 }'] = ".fetch must be",
+    ['{ dataset = "a/b", files = { "*" }, most = 1, url = "u" }'] = ".fetch must be" } do
+    t.write(dir .. "/env/env.lua", (ENV:gsub("fetch = %b{}", function() return "fetch = " .. field end)))
+    t.write(dir .. "/env/a.lua", "")
+    r = t.run { t.erlua, "env", dir .. "/env", "--fetch" }
+    t.eq(r.code, 1)
+    t.ok(r.err:find(word, 1, true), r.err)
+  end
   r = t.run { t.erlua, "env", "circle_packing", "--to", "x" }
   t.eq(r.code, 2)
   t.ok(r.err:find("go with --fetch", 1, true), r.err)

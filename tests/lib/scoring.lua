@@ -4,7 +4,7 @@
 --   edits     pairs of texts: the first stands in model.lua once, the second takes its place
 --   code      Lua in front of the last `return M`
 --   weights   "own": it has parameters of its own and is trained; else it is given those of the unchanged model
---   windows   of the held-out text (128 unless told)
+--   windows   of the held-out text (64 unless told)
 --   and what must become of it: outcome, reason (a pattern), or same_loss: that of the unchanged model
 
 local M = {}
@@ -100,7 +100,8 @@ end
 function M:evaluate(source, out, windows)
   local t, work = self.t, self.t.tmpdir()
   t.write(work .. "/model.lua", source)
-  local r = t.run({ t.erlua, self.env .. "/evaluate.lua" }, { cwd = work, env = { ERLUA_OUT = out, ERLUA_DATA = self:held_out(windows or 128),
+  t.write(work .. "/baseline.lua", assert(t.read(self.env .. "/baseline.lua")))
+  local r = t.run({ t.erlua, self.env .. "/evaluate.lua" }, { cwd = work, env = { ERLUA_OUT = out, ERLUA_DATA = self:held_out(windows or 64),
     ERLUA_METRICS = work .. "/metrics", ERLUA_PRESET = "tiny", ERLUA_SEED = "1" } })
   local written = t.read(work .. "/metrics")
   if r.code ~= 0 then return { outcome = "crash", reason = r.err, written = written } end

@@ -106,6 +106,7 @@ t.test("a study goes on with what it began with: made again where it is gone, re
   local r = run(dir, strategy, "--env", "env", "--study", "s", "--epochs", "1", "--batch", "1")
   t.eq(r.code, 0, r.err)
   local name = made(dir):match("^[^\n]+")
+  t.write(dir .. "/cache/erlua/prepared/" .. name .. ".999999999/out/half", "left by an engine that was killed")
   t.eq(os.execute("rm -r " .. dir .. "/cache/erlua/prepared/" .. name), true)
   r = run(dir, "resume", "s", "--epochs", "2")
   t.eq(r.code, 0, r.err)

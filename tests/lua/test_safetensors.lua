@@ -201,6 +201,27 @@ t.test("on a full disk the old checkpoint stays as it was", function()
   t.eq(require("erlua.core.fs").list(dir), { "save.lua", "x.safetensors" })
 end)
 
+t.test("a program that is killed while it saves leaves a whole checkpoint", function()
+  local dir = t.tmpdir()
+  local path = dir .. "/x.safetensors"
+  t.write(dir .. "/save.lua", [[
+    local w = erlua.tensor.ones(200000)
+    for i = 1, 1e6 do assert(erlua.safetensors.save("x.safetensors", { w = w:mul(i), i = erlua.tensor.tensor(i) })) end
+  ]])
+  local last = 0
+  for _ = 1, 4 do
+    local running = erlua.spawn(erlua.exec, { t.erlua, "save.lua", cwd = dir })
+    os.remove(path)
+    t.await("a checkpoint is there", function() return t.read(path) ~= nil end)
+    running:cancel()
+    running:wait()
+    local got = assert(safetensors.load(path))
+    last = got.i:item()
+    t.eq({ got.w[1]:item(), got.w[200000]:item() }, { last, last })
+  end
+  t.ok(last >= 1)
+end)
+
 t.test("a saved tensor may ask for gradients, and saving records none", function()
   local path = t.tmpdir() .. "/x"
   local w = T.ones(4, 4, { requires_grad = true })

@@ -44,7 +44,8 @@ end
 function forward.llama(p, ids)
   local x = ids:embedding(p.wte)
   local h = x:rms_norm(p.norm1)
-  local q, k, v = heads(h:linear(p.q_w, p.q_b), H), heads(h:linear(p.k_w, p.k_b), H // 2), heads(h:linear(p.v_w, p.v_b), H // 2)
+  local q = heads(h:linear(p.q_w, p.q_b), H)
+  local k, v = heads(h:linear(p.k_w, p.k_b), H // 2), heads(h:linear(p.v_w, p.v_b), H // 2)
   local a = q:rope():scaled_dot_product_attention(k:rope(), v, { is_causal = true })
   x, h = x:add_rms_norm(merge(a):linear(p.o_w), p.norm2)
   x = x + h:linear(p.gate_w):swiglu(h:linear(p.up_w)):linear(p.down_w)
@@ -76,7 +77,8 @@ local function run(name, model, fused, dtype)
   end
   local hidden = forward[name](cast, model["in"].ids)
   local targets, options = model["in"].targets, loss_options(name)
-  local loss = fused and hidden:lm_loss(cast.wte, targets, options) or hidden:linear(cast.wte):cross_entropy(targets, options)
+  local loss = fused and hidden:lm_loss(cast.wte, targets, options)
+    or hidden:linear(cast.wte):cross_entropy(targets, options)
   loss:backward()
   local grads = {}
   for key, w in pairs(p) do grads[key] = w.grad end
@@ -91,9 +93,10 @@ local function check(name, fused)
   local model = read_fixture()[name]
   local hidden, loss, grads = run(name, model, fused)
   t.near(loss, model.out.loss:item(), 2e-6)
-  t.ok(far(hidden, model.out.hidden) <= 1e-5, ("the hidden states are off by %.2g of the largest"):format(far(hidden, model.out.hidden)))
+  local off = far(hidden, model.out.hidden)
+  t.ok(off <= 1e-5, ("the hidden states are off by %.2g of the largest"):format(off))
   for key, want in pairs(model.grad) do
-    local off = far(grads[key], want)
+    off = far(grads[key], want)
     t.ok(off <= 1e-5, ("the gradient of %s is off by %.2g of the largest"):format(key, off))
   end
 end

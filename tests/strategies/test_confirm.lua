@@ -365,6 +365,22 @@ t.test("a budget of jobs that is spent while confirming stops the study, and mor
   noisy.replays(dir .. "/study")
 end)
 
+t.test("jobs that end at the same time are all counted before another may start", function()
+  local plan = { epochs = { { answer(501), answer(502), answer(503), answer(504) } } }
+  local dir = noisy.make(plan, { fields = { train = '{ "sh", "-c", "sh idea.sh; sleep 0.3" }' } })
+  local ran = engine.start(noisy.args(dir, plan, "--budget", "jobs=4"))
+  local pid, jobs = engine.pid(dir .. "/study"), dir .. "/study/jobs/"
+  t.await("two trials train", function() return t.read(jobs .. "3/started") and t.read(jobs .. "4/started") end)
+  engine.signal("STOP", pid)
+  t.await("both have ended", function()
+    local state = assert(erlua.exec { "sh", "-c", "ps -o stat= --ppid " .. pid .. " | grep -vc Z" }).stdout
+    return t.read(jobs .. "3/exit") and t.read(jobs .. "4/exit") and state:match("^0")
+  end)
+  engine.signal("CONT", pid)
+  t.eq(ran.result().code, 3)
+  t.eq(engine.sql(dir .. "/study", "SELECT count(ended) FROM jobs"), "4")
+end)
+
 t.test("at the prompt a study's best are confirmed without running its baseline again", function()
   local dir = noisy.make { epochs = {} }
   local open = string.format("s = erlua.study { env = %q, study = %q } ", dir .. "/env", dir .. "/s")

@@ -31,7 +31,7 @@ local TEXT = story()
 -- nanogpt with another budget, and a text; what it is prepared to is in a cache of this test.
 local dir = t.tmpdir()
 t.write(dir .. "/story.txt", TEXT)
-for _, name in ipairs { "env.lua", "data.lua", "evaluate.lua", "model.lua", "train.lua" } do
+for _, name in ipairs { "env.lua", "baseline.lua", "data.lua", "evaluate.lua", "model.lua", "train.lua" } do
   local bytes = t.read(HOME .. name)
   if name == "env.lua" then bytes = bytes:gsub('cpu = "10s"', 'cpu = "1s"') end
   t.write(dir .. "/nanogpt/" .. name, bytes)

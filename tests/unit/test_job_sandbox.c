@@ -112,8 +112,8 @@ static void binds_of_the_caller_come_in_as_asked(void **state) {
   rig_write(&g, "data", "held out");
   data = rig_path(&g, "data");
   room = rig_path(&g, "out");
-  binds[0] = (er_job_bind){data, "/erlua/data/val.bin", false};
-  binds[1] = (er_job_bind){room, "/room", true};
+  binds[0] = (er_job_bind){data, "/erlua/data/val.bin", false, true};
+  binds[1] = (er_job_bind){room, "/room", true, false};
   s = rig_spec(&g, SH("test \"$(cat /erlua/data/val.bin)\" = 'held out' && ! ( : > /erlua/data/val.bin ) 2>/dev/null"
                       " && echo x > /room/made"));
   s.binds = binds;
@@ -130,7 +130,7 @@ static void binds_of_the_caller_come_in_as_asked(void **state) {
 
 static void a_bind_of_something_missing_is_a_failed_launch(void **state) {
   er_job_spec s = rig_spec(&g, SH("true"));
-  er_job_bind bind = {"/no/such/thing", "/x", false};
+  er_job_bind bind = {"/no/such/thing", "/x", false, false};
   ending e;
   (void)state;
   if (!works) skip();

@@ -71,8 +71,8 @@ static void attend(const double *q, const double *k, const double *v, const doub
 
 static void attention_is_what_its_definition_says(void **s) {
   int64_t qs[4] = {N, HEADS, QT, D}, ks[4] = {N, GROUPS, KT, D}, heads = HEADS, ms[2] = {QT, KT};
-  double *q = numbers("q", kit_count(4, qs), -2, 2), *k = numbers("k", kit_count(4, ks), -2, 2), *v = numbers("v", kit_count(4, ks), -2, 2),
-         *slopes = numbers("slopes", HEADS, 0, 0.3), *mask = numbers("mask", QT * KT, -1, 1), out[N * HEADS * QT * D];
+  double *q = numbers("q", kit_count(4, qs), -2, 2), *k = numbers("k", kit_count(4, ks), -2, 2),
+         *v = numbers("v", kit_count(4, ks), -2, 2), *slopes = numbers("slopes", HEADS, 0, 0.3), *mask = numbers("mask", QT * KT, -1, 1), out[N * HEADS * QT * D];
   er_tensor *x[5] = {kit_tensor(ts, ER_F64, 4, qs, q), kit_tensor(ts, ER_F64, 4, ks, k), kit_tensor(ts, ER_F64, 4, ks, v),
                      kit_tensor(ts, ER_F64, 1, &heads, slopes), kit_tensor(ts, ER_F64, 2, ms, mask)};
   const er_sdpa options[] = {{.causal = false}, {.causal = true}, {.causal = true, .window = 31, .softcap = 1.5}};
@@ -91,7 +91,8 @@ static void attention_is_what_its_definition_says(void **s) {
 /* Each output averages kept values, scaled so that the mean over draws stays. */
 static void attention_drops_the_share_it_was_told(void **s) {
   int64_t size[4] = {1, 1, 400, 2}, vs[4] = {1, 1, 400, 1};
-  er_tensor *q = MUST(er_tensor_full(ts, ER_F64, 4, size, 0, &err)), *v = MUST(er_tensor_full(ts, ER_F64, 4, vs, 1, &err)), *y;
+  er_tensor *q = MUST(er_tensor_full(ts, ER_F64, 4, size, 0, &err)),
+            *v = MUST(er_tensor_full(ts, ER_F64, 4, vs, 1, &err)), *y;
   double *values, mean = 0, square = 0;
   (void)s;
   y = MUST(er_tensor_sdpa(q, q, v, &(er_sdpa){.dropout = 0.25}, &err));
@@ -135,10 +136,12 @@ static losses by_hand(const double *h, const double *w, const double *weight, co
 
 static void losses_are_what_their_definitions_say(void **s) {
   int64_t hs[2] = {ROWS, WIDTH}, ws[2] = {CLASSES, WIDTH}, rows = ROWS;
-  double *h = numbers("h", ROWS * WIDTH, -1, 1), *w = numbers("w", CLASSES * WIDTH, -1, 1), *weight = numbers("weight", ROWS, -1, 3);
+  double *h = numbers("h", ROWS * WIDTH, -1, 1), *w = numbers("w", CLASSES * WIDTH, -1, 1),
+         *weight = numbers("weight", ROWS, -1, 3);
   int32_t target[ROWS];
   er_tensor *x[4], *z, *lse, *y;
-  const er_loss options[] = {{.total = 0}, {.softcap = 2}, {.z_loss = 0.1}, {.smoothing = 0.2}, {.softcap = 3, .z_loss = 0.1, .smoothing = 0.2}};
+  const er_loss options[] = {{.total = 0}, {.softcap = 2}, {.z_loss = 0.1}, {.smoothing = 0.2},
+                             {.softcap = 3, .z_loss = 0.1, .smoothing = 0.2}};
   (void)s;
   for (int i = 0; i < ROWS; i++) target[i] = i % 6 == 2 ? -1 : i * 7 % CLASSES;
   x[0] = kit_tensor(ts, ER_F64, 2, hs, h);
@@ -174,9 +177,10 @@ static void losses_are_what_their_definitions_say(void **s) {
 
 static void norms_are_what_their_definitions_say(void **s) {
   int64_t size[2] = {7, 40}, n = 40;
-  double *x = numbers("x", 280, -3, 5), *r = numbers("r", 280, -3, 3), *w = numbers("w", 40, 0, 2), *b = numbers("b", 40, -1, 1), layer[280], rms[280];
-  er_tensor *tx = kit_tensor(ts, ER_F64, 2, size, x), *tr = kit_tensor(ts, ER_F64, 2, size, r), *tw = kit_tensor(ts, ER_F64, 1, &n, w),
-            *tb = kit_tensor(ts, ER_F64, 1, &n, b), *sum;
+  double *x = numbers("x", 280, -3, 5), *r = numbers("r", 280, -3, 3), *w = numbers("w", 40, 0, 2),
+         *b = numbers("b", 40, -1, 1), layer[280], rms[280];
+  er_tensor *tx = kit_tensor(ts, ER_F64, 2, size, x), *tr = kit_tensor(ts, ER_F64, 2, size, r),
+            *tw = kit_tensor(ts, ER_F64, 1, &n, w), *tb = kit_tensor(ts, ER_F64, 1, &n, b), *sum;
   (void)s;
   for (int i = 0; i < 7; i++) {
     double mean = 0, var = 0, square = 0, *row = x + 40 * i;
@@ -234,10 +238,12 @@ static void the_gradient_of_a_product_knows_its_zeros(void **s) {
 }
 
 static void of_several_for_one_place_the_last_stays(void **s) {
-  static const double x0[] = {1, 2, 3, 4}, s0[] = {10, 20, 30}, want[] = {1, 30, 3, 10}, dx[] = {1, 0, 1, 0}, ds[] = {1, 0, 1};
+  static const double x0[] = {1, 2, 3, 4}, s0[] = {10, 20, 30}, want[] = {1, 30, 3, 10}, dx[] = {1, 0, 1, 0},
+                      ds[] = {1, 0, 1};
   static const int32_t at[] = {3, 1, 1};
   int64_t three = 3;
-  er_tensor *x = leaf(4, x0), *source = leaf(3, s0), *index = MUST(er_tensor_from(ts, ER_I32, 1, &three, at, &err)), *y, *sum;
+  er_tensor *x = leaf(4, x0), *source = leaf(3, s0), *y, *sum,
+            *index = MUST(er_tensor_from(ts, ER_I32, 1, &three, at, &err));
   (void)s;
   y = MUST(er_tensor_scatter(x, 0, index, source, &err));
   sum = MUST(er_tensor_reduce(ER_SUM, y, 0, false, &err));

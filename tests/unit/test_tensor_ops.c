@@ -100,9 +100,11 @@ static const kit_case elementwise[] = {
   CASE("add scaled", b_scaled, 2, M, M), CASE("swiglu", b_swiglu, 2, M, M),
   CASE("lerp", t_lerp, 3, M, M, {1, {45}}), CASE("addcmul", t_addcmul, 3, M, M, M),
   WITHIN(0.4, 2, "addcdiv", t_addcdiv, 3, M, M, M),
-  CASE("lerp by one number", t_lerp, 3, {2, {5, 9}}, {1, {9}}, {0, {0}}), CASE("addcmul broadcast", t_addcmul, 3, M, {1, {45}}, {2, {37, 1}}),
+  CASE("lerp by one number", t_lerp, 3, {2, {5, 9}}, {1, {9}}, {0, {0}}),
+  CASE("addcmul broadcast", t_addcmul, 3, M, {1, {45}}, {2, {37, 1}}),
   CASE("masked_fill", t_masked_fill, 1, M), CASE("clone", t_clone, 1, M), CASE("contiguous", s_contiguous, 1, M),
-  CASE("swiglu broadcast", b_swiglu, 2, M, {1, {45}}), CASE("where", t_where, 2, M, {1, {45}}), CASE("used twice", t_twice, 1, M),
+  CASE("swiglu broadcast", b_swiglu, 2, M, {1, {45}}),
+  CASE("where", t_where, 2, M, {1, {45}}), CASE("used twice", t_twice, 1, M),
 };
 
 /* ---- reductions and rows ---------------------------------------------------------------------------------- */

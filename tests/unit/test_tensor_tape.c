@@ -250,8 +250,10 @@ static void on_tick(int signal) {
 /* oneDNN's AVX kernels use the stack pointer as any other register and let it point to their workspace. */
 static void a_signal_during_a_product_does_no_harm(void **s) {
   struct itimerval every = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
-  er_tensor *a = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){256, 1024}, 1, &err)),
-            *b = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){1024, 768}, 2, &err));
+  setenv("ERLUA_GEMM", "onednn", 1);                         /* also where our own kernels would do it */
+  er_tensors *other = kit_engine(2, false);
+  er_tensor *a = MUST(er_tensor_full(other, ER_F32, 2, (int64_t[]){256, 1024}, 1, &err)),
+            *b = MUST(er_tensor_full(other, ER_F32, 2, (int64_t[]){1024, 768}, 2, &err));
   void (*was)(int) = signal(SIGALRM, on_tick);
   (void)s;
   ticks = 0;
@@ -265,6 +267,8 @@ static void a_signal_during_a_product_does_no_harm(void **s) {
   signal(SIGALRM, was);
   assert_true(ticks > 0);
   drop(a), drop(b);
+  er_tensors_close(other);
+  unsetenv("ERLUA_GEMM");
 }
 
 /* ---- refusals -------------------------------------------------------------------------------------------------- */
@@ -309,6 +313,23 @@ static void sizes_that_overflow_and_memory_that_is_not_there_are_errors(void **s
   REFUSED(er_tensor_pad(t, 2, (int64_t[]){INT64_MAX, 5}, 0, &err), "shape", "negative");
   REFUSED(er_tensor_arange(ts, ER_F32, 0, 1, 0, &err), "range", "no end");
   drop(t);
+}
+
+/* Rows without elements take no memory, and no time. */
+static void any_number_of_empty_rows_is_nothing_to_do(void **s) {
+  int64_t rows = (int64_t)1 << 44;
+  er_tensor *x = MUST(er_tensor_empty(ts, ER_F32, 2, (int64_t[]){rows, 0}, &err)),
+            *m = MUST(er_tensor_empty(ts, ER_F32, 3, (int64_t[]){rows, 0, 3}, &err)),
+            *w = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){3, 4}, 1, &err)), *y[4];
+  (void)s;
+  OK(er_tensor_set_requires_grad(x, true, &err));
+  y[0] = MUST(er_tensor_softmax(x, -1, false, &err));
+  y[1] = MUST(er_tensor_cumsum(x, -1, &err));
+  y[2] = MUST(er_tensor_matmul(m, w, &err));
+  y[3] = sum_of(er_tensor_ref(y[0]));
+  OK(er_tensor_backward(y[3], NULL, &err));
+  for (int i = 0; i < 4; i++) drop(y[i]);
+  drop(x), drop(m), drop(w);
 }
 
 static void a_step_may_be_larger_than_any_stride(void **s) {
@@ -545,6 +566,7 @@ int main(void) {
       T(a_signal_during_a_product_does_no_harm),
       T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
       T(sizes_that_overflow_and_memory_that_is_not_there_are_errors),
+      T(any_number_of_empty_rows_is_nothing_to_do),
       T(a_step_may_be_larger_than_any_stride),
       T(empty_tensors_go_through),
       T(integers_are_exact),

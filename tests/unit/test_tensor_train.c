@@ -9,7 +9,11 @@ static const struct { int nd; int64_t size[2]; } shapes[PARAMS] = {
   [WTE] = {2, {V, C}}, [QKV] = {2, {3 * C, C}}, [OUT] = {2, {C, C}}, [FC] = {2, {4 * C, C}}, [PROJ] = {2, {C, 4 * C}},
   [NORM] = {1, {C}}};
 
-typedef struct { er_tensors *ts; er_dtype dtype; er_tensor *p[PARAMS], *m[PARAMS], *v[PARAMS], *master[PARAMS]; int step; } run;
+typedef struct {
+  er_tensors *ts;
+  er_tensor *p[PARAMS], *m[PARAMS], *v[PARAMS], *master[PARAMS];           /* master: of bf16 alone */
+  int step;
+} run;
 
 static er_err err;
 #define MUST(call) kit_must(call, &err)
@@ -25,7 +29,7 @@ static er_tensors *engine(int threads, bool own) {
 }
 
 static run start(er_tensors *ts, er_dtype d) {
-  run r = {.ts = ts, .dtype = d};
+  run r = {.ts = ts};
   for (int i = 0; i < PARAMS; i++) {
     er_tensor *w = i == NORM ? MUST(er_tensor_full(ts, ER_F32, 1, shapes[i].size, 1, &err))
                              : MUST(er_tensor_random(ts, ER_F32, 2, shapes[i].size, ER_RAND_NORMAL, 0, 0.1, &err));

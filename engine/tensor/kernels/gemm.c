@@ -184,8 +184,8 @@ static void part_tile(int64_t k, place a, place b, real alpha, bool accumulate, 
 
 /* ---- blocks ------------------------------------------------------------------------------------------ */
 
-/* Packing pays where what is packed is used often enough: a as often as there are column panels, b as there are rows
- * of tiles.  Below that, whole tiles read their operands where they stand. */
+/* Packing pays where what is packed is used often enough: a as often as there are column panels, b as there are rows of
+ * tiles.  Below that, whole tiles read their operands where they stand. */
 enum { PACK_A_FROM = 6 * NR, PACK_B_FROM = 128 };
 
 typedef struct { er_dtype dtype; const void *p; int64_t across, along, n, width, in_place; } operand;
@@ -219,7 +219,8 @@ static int64_t first_row(int64_t j, int64_t stair) { return j <= stair ? 0 : (j 
 
 void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
                    bool accumulate, real *c, int64_t ldc, int64_t stair) {
-  bool a_stays = a.dtype == ER_REAL && n < PACK_A_FROM, b_stays = b.dtype == ER_REAL && b.cols == 1 && m < PACK_B_FROM;
+  bool a_stays = a.dtype == ER_REAL && n < PACK_A_FROM;
+  bool b_stays = b.dtype == ER_REAL && b.cols == 1 && m < PACK_B_FROM;
   operand left = {a.dtype, a.p, a.rows, a.cols, m, MR, a_stays ? m / MR * MR : 0},
           right = {b.dtype, b.p, b.cols, b.rows, n, NR, b_stays ? n / NR * NR : 0};
   real *pa = er_scratch(pool, thread, SLOT_A, round_up(m, MR) * KC),
@@ -303,11 +304,11 @@ static int64_t even(int64_t n, int64_t most, int64_t step) {
   return round_up((n + pieces - 1) / pieces, step);
 }
 
-/* Tiles of about 264 x 1536, smaller where there would be too few for the team. */
+/* Tiles of about 264 x 1536 (a's panels fill half of L2), smaller where there would be too few for the team. */
 static plan plan_of(er_pool *pool, const er_gemm *g) {
   plan p = {.g = g, .tm = 264, .tn = 1536};
   double work = (double)g->m * (double)g->n * (double)g->k;
-  int64_t wanted = er_pool_threads(pool) == 1 || work * (double)g->batch < 65536 ? 1 : er_pool_threads(pool) * 3;
+  int64_t wanted = er_pool_threads(pool) == 1 || work * (double)g->batch < 65536 ? 1 : er_pool_threads(pool) * 2;
   for (;;) {
     int64_t tm = even(g->m, p.tm, MR), tn = even(g->n, p.tn, NR);
     p.rows = (g->m + tm - 1) / tm;

@@ -81,7 +81,7 @@ static void gather_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(gather)(er_pool *pool, const er_view *out, const er_view *x, const er_view *index) {
   job j = {.out = out, .x = x, .index = index};
-  er_pool_run(pool, er_rows(index), er_grain(er_last(index) * 4), gather_body, &j);
+  if (er_last(index) > 0) er_pool_run(pool, er_rows(index), er_grain(er_last(index) * 4), gather_body, &j);
 }
 
 static void scatter_body(void *ctx, int thread, int64_t lo, int64_t hi) {
@@ -109,7 +109,7 @@ static void scatter_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(scatter)(er_pool *pool, const er_view *out, const er_view *src, const er_view *index, bool add) {
   job j = {.out = out, .x = src, .index = index, .flag = add};
-  er_pool_run(pool, er_rows(index), er_grain(er_last(index) * 4), scatter_body, &j);
+  if (er_last(index) > 0) er_pool_run(pool, er_rows(index), er_grain(er_last(index) * 4), scatter_body, &j);
 }
 
 static void cumsum_body(void *ctx, int thread, int64_t lo, int64_t hi) {
@@ -131,7 +131,7 @@ static void cumsum_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(cumsum)(er_pool *pool, const er_view *y, const er_view *x, bool reverse) {
   job j = {.pool = pool, .out = y, .x = x, .flag = reverse};
-  er_pool_run(pool, er_rows(x), er_grain(er_last(x)), cumsum_body, &j);
+  if (er_last(x) > 0) er_pool_run(pool, er_rows(x), er_grain(er_last(x)), cumsum_body, &j);
 }
 
 /* ---- sorting ---------------------------------------------------------------------------------------- */
@@ -226,7 +226,7 @@ static void conv_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(conv1d)(er_pool *pool, const er_view *y, const er_view *x, const er_view *w, const er_view *bias) {
   job j = {.pool = pool, .out = y, .x = x, .w = w, .bias = bias};
-  er_pool_run(pool, x->size[0] * x->size[1], er_grain(x->size[2] * w->size[1]), conv_body, &j);
+  if (x->size[2] > 0) er_pool_run(pool, x->size[0] * x->size[1], er_grain(x->size[2] * w->size[1]), conv_body, &j);
 }
 
 /* dx[b,t,c] = sum over k of w[c,k] dy[b,t+K-1-k,c] */
@@ -276,6 +276,6 @@ void K(conv1d_grad)(er_pool *pool, const er_view *dx, const er_view *dw, const e
                     const er_view *w) {
   job a = {.pool = pool, .out = dx, .x = dy, .w = w}, b = {.pool = pool, .dw = dw, .x = x, .w = dy};
   int64_t tokens = dy->size[0] * dy->size[1];
-  if (dx != NULL) er_pool_run(pool, tokens, er_grain(dy->size[2] * w->size[1]), conv_dx_body, &a);
+  if (dx != NULL && dy->size[2] > 0) er_pool_run(pool, tokens, er_grain(dy->size[2] * w->size[1]), conv_dx_body, &a);
   if (dw != NULL) er_pool_run(pool, (dw->size[0] + 63) / 64 * dw->size[1], er_grain(tokens * 64), conv_dw_body, &b);
 }

@@ -39,7 +39,7 @@ static void softmax_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(softmax)(er_pool *pool, const er_view *y, const er_view *x, bool log) {
   rows r = {pool, y, x, NULL, log};
-  er_pool_run(pool, er_rows(x), er_grain(er_last(x) * 4), softmax_body, &r);
+  if (er_last(x) > 0) er_pool_run(pool, er_rows(x), er_grain(er_last(x) * 4), softmax_body, &r);
 }
 
 /* dx = y (dy - sum(dy y)); of log_softmax, dx = dy - exp(y) sum(dy). */
@@ -59,7 +59,7 @@ static void softmax_grad_body(void *ctx, int thread, int64_t lo, int64_t hi) {
 
 void K(softmax_grad)(er_pool *pool, const er_view *dx, const er_view *dy, const er_view *y, bool log) {
   rows r = {pool, y, dx, dy, log};
-  er_pool_run(pool, er_rows(dx), er_grain(er_last(dx) * 3), softmax_grad_body, &r);
+  if (er_last(dx) > 0) er_pool_run(pool, er_rows(dx), er_grain(er_last(dx) * 3), softmax_grad_body, &r);
 }
 
 static void logsumexp_body(void *ctx, int thread, int64_t lo, int64_t hi) {

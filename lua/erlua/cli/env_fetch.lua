@@ -30,12 +30,13 @@ local function reporter()
   end
   function say.bytes(file, at)
     local now = host.time()
-    if not from then from, began = at, now end
+    if not from then from, began, drawn = at, now, now end
     if not width or now - drawn < DRAWN then return end
     drawn = now
     local rate = (at - from) / math.max(now - began, 1e-3)
-    local line = ("%s  %s of %s  %s/s  %s left  (%d of %d)"):format(file.name, text.bytes(at), text.bytes(file.size), text.bytes(rate),
-      text.duration(rate > 0 and (file.size - at) / rate or math.huge), i, n)
+    local left = text.duration(rate > 0 and (file.size - at) / rate or math.huge)
+    local line = ("%s  %s of %s  %s/s  %s left  (%d of %d)"):format(file.name, text.bytes(at), text.bytes(file.size),
+      text.bytes(rate), left, i, n)
     host.status(text.cut(line, width - 1))
   end
   return say
@@ -59,12 +60,13 @@ return function(env, opt)
   local url = opt.from or host.getenv("HF_ENDPOINT") or HUB
   local what = wanted.fetch
   host.progress(("erlua: fetching %s from %s into %s"):format(what.dataset, text.clean(url), text.clean(dir)))
-  local done, why = fetch.dataset({ url = url:gsub("/+$", ""), dataset = what.dataset, files = what.files, most = opt.shards or what.most, dir = dir },
-    reporter())
+  local spec = { url = url:gsub("/+$", ""), dataset = what.dataset, files = what.files, most = opt.shards or what.most, dir = dir }
+  local done, why = fetch.dataset(spec, reporter())
   if not done then
     host.report(text.clean(why))
     return 1
   end
-  host.progress(("erlua: %s in %s, %s new (%s)"):format(text.count(done.files, "file"), text.clean(dir), done.fetched, text.bytes(done.bytes)))
+  host.progress(("erlua: %s in %s, %s new (%s)"):format(text.count(done.files, "file"), text.clean(dir), done.fetched,
+    text.bytes(done.bytes)))
   return 0
 end
