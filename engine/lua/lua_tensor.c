@@ -98,6 +98,7 @@ static int scope_close(lua_State *L) {
   }
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, s);
+  lua_gc(L, LUA_GCSTEP, 0);                   /* dead handles have finalizers, which the collector alone runs too few of */
   return 0;
 }
 

@@ -73,7 +73,7 @@ static void look_at_clock(lua_State *L, lua_Debug *ar) {
 /* What the error on top says, without running any of its metamethods and without Lua's memory. */
 static int failed(er_restricted *r, int status, er_err *err) {
   lua_State *L = r->L;
-  const char *code = is_over(r) ? "time" : status == LUA_ERRMEM ? "memory" : "error";
+  const char *code = status == LUA_ERRMEM ? "memory" : is_over(r) ? "time" : "error";
   int type = lua_type(L, -1);
   if (status == LUA_ERRMEM) er_fail(err, code, "the model needs more than %zu MB of Lua's memory", r->max >> 20);
   else if (type == LUA_TSTRING) er_fail(err, code, "%s", lua_tostring(L, -1));

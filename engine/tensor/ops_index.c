@@ -346,7 +346,12 @@ er_tensor *er_tensor_bincount(er_tensor *ids, int64_t least, er_err *err) {
 er_tensor *er_tensor_one_hot(er_tensor *ids, int64_t classes, er_err *err) {
   int64_t size[ER_DIMS] = {0};
   er_tensor *at, *y;
-  if (ids->v.nd == ER_DIMS || (at = er_ids("one_hot", ids, classes, false, err)) == NULL) return NULL;
+  if (ids->v.nd == ER_DIMS || classes < 0) {
+    er_tensor_refuse(err, "shape", "one_hot", 1, &ids, "%lld classes make no last dim of a tensor of at most %d dims",
+                     (long long)classes, ER_DIMS);
+    return NULL;
+  }
+  if ((at = er_ids("one_hot", ids, classes, false, err)) == NULL) return NULL;
   memcpy(size, ids->v.size, (size_t)ids->v.nd * sizeof *size);
   size[ids->v.nd] = classes;
   if ((y = er_zeros(er_tensor_home(ids), ER_I32, ids->v.nd + 1, size, err)) != NULL)

@@ -11,7 +11,8 @@ Rules:
   table, no files and no clock. It calls M.load("checkpoint.safetensors") and then M.logits(ids): ids (B, L) in, logits (B, L, vocab) out, floats.
 - The logits at a position may depend on the tokens of its own window up to that position, and on nothing else: not on later tokens, other
   rows of the batch, earlier calls, or random numbers. This is probed on every window that is scored.
-- The checkpoint holds at most 2 times as many numbers as the baseline's (124m: 1.5 times), buffers included.
+- The checkpoint holds at most 2 times as many numbers as the baseline's (124m: 1.5 times), buffers included. Its names
+  and metadata, and model.lua, have at most 64 KiB each.
 - Scoring takes at most 4 times as long as the baseline's.]],
   editable = { "model.lua", "train.lua" },
   frozen   = { "baseline.lua", "data.lua", "evaluate.lua" },

@@ -73,6 +73,9 @@ t.test("a digit that is a whole argument says which one, and is seldom changed",
   local index = {}
   for i, token in ipairs(line.numbers) do index[i] = token.index end
   t.eq(index, { true, true, false, false, false, true })
+  for _, line in ipairs { "1, 2", " 3)", "   -4,", "" } do
+    for _, token in ipairs(view_of(line).info[1].numbers) do t.ok(not token.index or line == "1, 2", line) end
+  end
 end)
 
 t.test("operators are found where they have two sides", function()

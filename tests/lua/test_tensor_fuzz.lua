@@ -5,8 +5,8 @@ local T = erlua.tensor
 
 local state = 20260
 local function pick(n)
-  state = (state * 1103515245 + 12345) % 2 ^ 31
-  return math.floor(state / 65536) % n + 1
+  state = state * 6364136223846793005 + 1442695040888963407
+  return (state >> 33) % n + 1
 end
 local function one_of(list) return list[pick(#list)] end
 local function chance(n) return pick(n) == 1 end
@@ -30,7 +30,7 @@ local function disguised(x)
   if way == 1 and x:dim() >= 2 then return x:transpose(1, -1) end
   if way == 2 and x:dim() >= 1 and x:size(1) > 1 then return x:narrow(1, 2, x:size(1) - 1) end
   if way == 3 and x:dim() >= 1 and x:size(1) > 1 then return x[{ { 1, -1, 2 } }] end
-  if way == 4 and x:dim() >= 1 and x:dim() < 8 then return x:unsqueeze(1):expand(2, table.unpack(x.shape)) end
+  if way == 4 and x:dim() < 8 then return x:unsqueeze(1):expand(2, table.unpack(x.shape)) end
   return x
 end
 
@@ -62,7 +62,7 @@ local function last(x) return x:dim() > 0 and x:size(-1) or 1 end
 
 local function junk()
   if chance(12) then return nil end
-  return one_of { false, true, "f32", "x", {}, { 1, 2 }, { dtype = "bf16" }, print, 3, T.ones(2), T.ones(0, 3),
+  return one_of { false, true, "f32", "x", {}, { 1, 2 }, { dtype = "bf16" }, type, 3, T.ones(2), T.ones(0, 3),
     { T.ones(1), T.ones(2) } }
 end
 
@@ -206,7 +206,13 @@ group("gather scatter scatter_add", function()
 end)
 group("bincount one_hot", function() return ids(nil, 9), small() end)
 group("multinomial", function() return floats { one_of(sizes), one_of(sizes) }:abs(), small() end)
-group("view reshape expand tile permute", function()
+group("permute", function()
+  local x = any_tensor()
+  local dims = {}
+  for i = 1, x:dim() do dims[i] = chance(20) and small() or x:dim() + 1 - i end
+  return x, dims
+end)
+group("view reshape expand tile", function()
   local x = any_tensor()
   if chance(3) then return x, table.unpack(x.shape) end
   local s = shape()

@@ -72,7 +72,8 @@ static void attend(const double *q, const double *k, const double *v, const doub
 static void attention_is_what_its_definition_says(void **s) {
   int64_t qs[4] = {N, HEADS, QT, D}, ks[4] = {N, GROUPS, KT, D}, heads = HEADS, ms[2] = {QT, KT};
   double *q = numbers("q", kit_count(4, qs), -2, 2), *k = numbers("k", kit_count(4, ks), -2, 2),
-         *v = numbers("v", kit_count(4, ks), -2, 2), *slopes = numbers("slopes", HEADS, 0, 0.3), *mask = numbers("mask", QT * KT, -1, 1), out[N * HEADS * QT * D];
+         *v = numbers("v", kit_count(4, ks), -2, 2), *slopes = numbers("slopes", HEADS, 0, 0.3),
+         *mask = numbers("mask", QT * KT, -1, 1), out[N * HEADS * QT * D];
   er_tensor *x[5] = {kit_tensor(ts, ER_F64, 4, qs, q), kit_tensor(ts, ER_F64, 4, ks, k), kit_tensor(ts, ER_F64, 4, ks, v),
                      kit_tensor(ts, ER_F64, 1, &heads, slopes), kit_tensor(ts, ER_F64, 2, ms, mask)};
   const er_sdpa options[] = {{.causal = false}, {.causal = true}, {.causal = true, .window = 31, .softcap = 1.5}};

@@ -7,6 +7,7 @@ local number = require "erlua.llm.mutate_number"
 
 local M = {}
 
+local LINE_MOST = 500            -- bytes of a line that is looked through for settings
 local BOOLEANS = { ["true"] = "false", ["false"] = "true", True = "False", False = "True" }
 
 -- The name in front of a value at `at`: `lr = `, `["lr"] = `, `"lr": `.
@@ -30,7 +31,7 @@ end
 
 local function add_line(items, view, i)
   local line = view.lines[i]
-  if view.open and not view.open[i] then return end
+  if #line > LINE_MOST or view.open and not view.open[i] then return end
   for _, token in ipairs(view.info[i].numbers) do add(items, i, token[1], token[2], line) end
   local from, to, others = choice(line)
   if from then add(items, i, from, to, line, others) end

@@ -131,7 +131,11 @@ end
 -- A number that says which one rather than how much: t[1], and a digit that is a whole argument, as in x:size(2), f(x, -1).
 local function is_index(line, at, last)
   if line:find("^%[", at - 1) and line:find("^%]", last + 1) then return true end
-  return last == at and line:sub(1, at - 1):find("[(,]%s*-?$") ~= nil and line:find("^%s*[,)]", last + 1) ~= nil
+  if last > at or not line:find("^%s*[,)]", last + 1) then return false end
+  local before = at - 1
+  if line:byte(before) == 45 then before = before - 1 end                    -- a sign
+  while before > 0 and line:find("^%s", before) do before = before - 1 end
+  return before > 0 and line:find("^[(,]", before) ~= nil
 end
 
 -- One token at `at`: where the next begins, and whether this one is a value (so that a `-` behind it is no sign).
