@@ -121,6 +121,19 @@ for _, name in ipairs { "gpt2", "llama", "modern" } do
   end)
 end
 
+t.test("Muon steps where it does in f64", function()
+  local f = read_fixture().muon
+  for name, start in pairs(f.param) do
+    local w, m, x = start:clone():requires_grad_(), T.zeros_like(start), f["in"][name]
+    for _ = 1, 5 do
+      w:matmul(x):tanh():sum():backward()
+      T.muon_step({ w }, { m }, nil, { lr = 0.02, momentum = 0.95, weight_decay = 0.1 })
+      w.grad = nil
+    end
+    t.ok(far(w:detach(), f.out[name]) <= 1e-5, name .. " is off by " .. far(w:detach(), f.out[name]))
+  end
+end)
+
 -- A key's bias adds the same to all scores of a query, which softmax does not see: its gradient is zero but for rounding.
 t.test("gradients that are zero in theory are zero in practice", function()
   local model = read_fixture().gpt2
