@@ -7,10 +7,10 @@ local json = require("erlua.json")
 
 -- One idea of the script's own, taken through its trial.
 local DRIVE = [[
-local opt = erlua.options { env = "", ask = "trial", text = "Leave another number." }
+local opt = erlua.options { env = "", ask = "trial", words = "Leave another number." }
 local study = erlua.study(opt)
 local base = study:baseline()
-local idea = study:idea { text = opt.text, parents = { base.id } }
+local idea = study:idea { text = opt.words, parents = { base.id } }
 if opt.ask == "implement" then
   local reply, message, code = study:implement(idea)
   print(erlua.json.encode { reply or erlua.json.null, message or erlua.json.null, code or erlua.json.null })
