@@ -21,7 +21,14 @@ test_packages=(libcmocka-dev lua5.4 openssl sqlite3 patch procps python3 tmux)
 # GCIDE, a dictionary of 40 MB of English, as Debian 12 has it.
 text_package=dict-gcide
 text_sha256=802beb667e1fb666203e750f1faea60d5c202ac5430c2083c4180494609f10a7
-text_file=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/erlua/text/gcide.txt
+
+# erlua's cache, where it looks for the text; empty where there is no place for one.
+cache_folder() {
+  case ${XDG_CACHE_HOME:-} in
+    /*) printf '%s\n' "$XDG_CACHE_HOME/erlua" ;;
+    *) printf '%s\n' "${HOME:+$HOME/.cache/erlua}" ;;
+  esac
+}
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -33,16 +40,18 @@ missing_of() {
   for package in "$@"; do installed "$package" || printf '%s\n' "$package"; done
 }
 
-# Runs a command as root, or says what a person has to do.
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null; then sudo "$@"
-  else die "these packages need root: run 'apt-get install ${missing[*]}' as root (there is no sudo), then start again"
-  fi
-}
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
 
 apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+  local as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+}
+
+# Without root a person has to refresh the lists.
+update_lists() {
+  can_be_root || { say "without root and sudo the package lists stay as they are: run 'apt-get update' as root if they are old"; return 1; }
+  apt update -o APT::Update::Error-Mode=any >&2
 }
 
 install_missing() {
@@ -51,7 +60,8 @@ install_missing() {
   mapfile -t missing < <(missing_of "$@")
   if [ "${#missing[@]}" = 0 ]; then say "all ${#} packages are there"; return; fi
   say "installing the missing packages (${#missing[@]}): ${missing[*]}"
-  apt update -o APT::Update::Error-Mode=any >&2 ||
+  can_be_root || die "these packages need root: run 'apt-get install ${missing[*]}' as root (there is no sudo), then start again"
+  update_lists ||
     say "the package lists could not be refreshed (no network, or another apt holds the lock); trying with those that are there"
   apt install -y --no-install-recommends "${missing[@]}" >&2 ||
     die "apt-get could not install ${missing[*]}: see its message above. Usual causes: no network, or another apt is running (wait for it, then start again)"
@@ -72,29 +82,39 @@ unpack_text() {
   local download=(apt-get -q -o APT::Sandbox::User=root download "$text_package")
   (
     cd "$1" || return
-    "${download[@]}" >&2 || { (missing=("$text_package") && apt update >&2) && "${download[@]}" >&2; } || return
+    "${download[@]}" >&2 || { update_lists && "${download[@]}" >&2; } || return
     dpkg -x "$text_package"_*.deb .
   ) && gzip -dc "$1/usr/share/dictd/gcide.dict.dz" >"$2"
 }
 
-# False, and said why, where the text cannot be had.
-get_text() {
-  local work part
-  if is_the_text "$text_file"; then say "the text is there: $text_file"; return; fi
-  command -v dpkg >/dev/null && command -v apt-get >/dev/null ||
-    { say "this is no Debian: take the text of GCIDE, or any other, with --text FILE"; return 1; }
-  say "getting the text of Debian's package $text_package"
-  work=$(mktemp -d) && mkdir -p "${text_file%/*}" || return
-  part=$text_file.part.$$
+# Makes the file $1 of the package. What is left of it, however this ends, goes; of two at once the last one's stands.
+fetch_text() (
+  work=$(mktemp -d) || return
+  part=$1.part.$BASHPID
+  trap 'rm -rf "$work" "$part"' EXIT
+  mkdir -p "${1%/*}" || return
   if ! unpack_text "$work" "$part"; then
     say "$text_package could not be had: see the message above. Usual causes: no network, or the package lists are old (apt-get update)"
   elif ! is_the_text "$part"; then
     say "the text in $text_package is not the one of Debian 12 (SHA-256 $text_sha256), so that scores could not be compared"
-  elif mv "$part" "$text_file"; then
-    say "the text is there now: $text_file"
+  else
+    mv "$part" "$1"
   fi
-  rm -rf "$work" "$part"
-  is_the_text "$text_file" || { say "any other text will do: --text FILE"; return 1; }
+)
+
+# False, and said why, where the text cannot be had.
+get_text() {
+  local folder file
+  folder=$(cache_folder)
+  file=$folder/text/gcide.txt
+  [ -n "$folder" ] || { say "there is no place for the text: set HOME or XDG_CACHE_HOME, or use another text with --text FILE"; return 1; }
+  if is_the_text "$file"; then say "the text is there: $file"; return; fi
+  command -v dpkg >/dev/null && command -v apt-get >/dev/null ||
+    { say "this is no Debian: take the text of GCIDE, or any other, with --text FILE"; return 1; }
+  say "getting the text of Debian's package $text_package"
+  fetch_text "$file" || true
+  is_the_text "$file" || { say "any other text will do: --text FILE"; return 1; }
+  say "the text is there now: $file"
 }
 
 # The numbers of ctest's own summary, from the report it writes.

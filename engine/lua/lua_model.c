@@ -127,7 +127,7 @@ static void push_entry(lua_State *L, const er_safetensors_entry *e) {
   lua_setfield(L, -2, "shape");
 }
 
-/* header(path or descriptor) -> { { name, dtype, shape }, ... }, metadata, numbers | nil, message, code */
+/* header(path or descriptor) -> { { name, dtype, shape }, ... }, metadata, numbers, bytes | nil, message, code */
 static int checkpoint_header(lua_State *L) {
   er_err err;
   er_safetensors *s = open_file(L, &err);
@@ -140,7 +140,8 @@ static int checkpoint_header(lua_State *L) {
   }
   push_metadata(L, s);
   lua_pushinteger(L, er_safetensors_numbers(s));
-  return 3;
+  lua_pushinteger(L, er_safetensors_header(s));
+  return 4;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
@@ -188,6 +189,7 @@ static int checkpoint_save(lua_State *L) {
   er_named_tensor *list;
   er_safetensors_text *texts;
   er_err err;
+  if (strlen(path) != lua_rawlen(L, 1)) return luaL_argerror(L, 1, "a path without NUL bytes");
   lua_settop(L, 3);
   luaL_checktype(L, 2, LUA_TTABLE);
   n = members(L, 2);

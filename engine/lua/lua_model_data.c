@@ -1,5 +1,7 @@
 /* lua_model_data.c - shards of tokens in Lua, and batches read from them. */
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "lua/fail.h"
 #include "lua/model_face.h"
@@ -51,8 +53,10 @@ static int shard_read(lua_State *L) {
 
 /* write_shard(path, ids) -> true | nil, message, code */
 static int shard_write(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
   er_err err;
-  if (er_shard_write(luaL_checkstring(L, 1), er_face_arg(L, 2), &err) < 0) return er_fail_push(L, &err);
+  if (strlen(path) != lua_rawlen(L, 1)) return luaL_argerror(L, 1, "a path without NUL bytes");
+  if (er_shard_write(path, er_face_arg(L, 2), &err) < 0) return er_fail_push(L, &err);
   lua_pushboolean(L, 1);
   return 1;
 }

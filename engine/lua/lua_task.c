@@ -274,7 +274,8 @@ static int task_now(lua_State *L) {
   return er_effect_now(L, "now", "[]", 2, read_clock, NULL);
 }
 
-/* What this process has used of its job's budget: CPU seconds, also of children it has waited for, or seconds since it began. */
+/* What this process has used of its job's budget: CPU seconds, also of children it has
+ * waited for, or seconds since it began. */
 static double used_of_budget(const er_host *h) {
   const char *clock = getenv("ERLUA_BUDGET_CLOCK");
   struct rusage own, children;

@@ -102,7 +102,8 @@ static int scope_close(lua_State *L) {
   return 0;
 }
 
-static void keep_one(lua_State *L, int idx, int depth) {
+/* Lets a tensor live in the scope around its own; a table not met before goes to the end of the list at `met`. */
+static void keep_one(lua_State *L, int idx, int met) {
   handle *h = luaL_testudata(L, idx, ER_TENSOR_CLASS);
   if (h != NULL) {
     scope *outer = h->scope != NULL ? open_scope(h->scope->outer, h->scope->L) : NULL;
@@ -110,15 +111,29 @@ static void keep_one(lua_State *L, int idx, int depth) {
     enter(h, outer);
     return;
   }
-  if (lua_type(L, idx) != LUA_TTABLE || depth > 8) return;
-  luaL_checkstack(L, 4, "tensors in too deep a table");
-  for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) keep_one(L, lua_gettop(L), depth + 1);
+  if (lua_type(L, idx) != LUA_TTABLE) return;
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, met) == LUA_TNIL) {
+    lua_pushvalue(L, idx);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, met);
+    lua_pushvalue(L, idx);
+    lua_rawseti(L, met, (lua_Integer)lua_rawlen(L, met) + 1);
+  }
+  lua_pop(L, 1);
 }
 
-/* scope:keep(...) and tensor:keep(): what is named stays when the scope ends; tables are looked through. */
+/* scope:keep(...) and tensor:keep(): what is named stays when the scope ends; tables are looked through, to any depth. */
 int er_face_keep(lua_State *L, int arg) {
-  int top = lua_gettop(L);
-  for (int i = arg; i <= top; i++) keep_one(L, i, 0);
+  int top = lua_gettop(L), met = top + 1;
+  luaL_checkstack(L, 8, NULL);
+  lua_newtable(L);
+  for (int i = arg; i <= top; i++) keep_one(L, i, met);
+  for (lua_Integer i = 1; lua_rawgeti(L, met, i) == LUA_TTABLE; i++) {
+    for (lua_pushnil(L); lua_next(L, met + 1); lua_pop(L, 1)) keep_one(L, met + 3, met);
+    lua_settop(L, met);
+  }
+  lua_settop(L, top);
   return top - arg + 1;
 }
 

@@ -68,22 +68,38 @@ static lua_State *running(lua_State *L) {
   return now != NULL ? now : L;
 }
 
-/* In protected mode: the function and the handles of its inputs are on the stack. */
+typedef struct { const recompute *r; er_tensor **xs, *y; int n; } request;
+
+static int call_protected(lua_State *L) {
+  request *q = lua_touserdata(L, 1);
+  er_err err;
+  er_tensor *y;
+  luaL_checkstack(L, q->n + 4, "checkpoint");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, q->r->fn);
+  for (int i = 0; i < q->n; i++) er_face_push(L, er_tensor_ref(q->xs[i]), &err);
+  lua_call(L, q->n, 1);
+  if ((y = er_face_test(L, -1)) == NULL)
+    return luaL_error(L, "checkpoint: the function must return one tensor, got %s", luaL_typename(L, -1));
+  q->y = er_tensor_ref(y);
+  return 0;
+}
+
+/* Nothing here may raise, not even the text of an error: the walk of a backward is waiting. */
 static er_tensor *call_fn(lua_State *L, const recompute *r, er_tensor **xs, int n, er_err *err) {
-  er_tensor *y = NULL;
+  request q = {.r = r, .xs = xs, .n = n};
   int top = lua_gettop(L);
-  if (!lua_checkstack(L, n + 8)) {
+  if (!lua_checkstack(L, 4)) {
     er_fail(err, "lua", "checkpoint: no room on Lua's stack");
     return NULL;
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, r->fn);
-  for (int i = 0; i < n; i++) er_face_push(L, er_tensor_ref(xs[i]), err);
-  if (lua_pcall(L, n, 1, 0) != LUA_OK) er_fail(err, "lua", "%s", luaL_tolstring(L, -1, NULL));
-  else if ((y = er_face_test(L, -1)) == NULL)
-    er_fail(err, "lua", "checkpoint: the function must return one tensor, got %s", luaL_typename(L, -1));
-  if (y != NULL) er_tensor_ref(y);
+  lua_pushcfunction(L, call_protected);
+  lua_pushlightuserdata(L, &q);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    if (lua_type(L, -1) == LUA_TSTRING) er_fail(err, "lua", "%s", lua_tostring(L, -1));
+    else er_fail(err, "lua", "checkpoint: the function raised a %s", luaL_typename(L, -1));
+  }
   lua_settop(L, top);
-  return y;
+  return q.y;
 }
 
 static er_tensor *run_fn(void *ud, er_tensor **xs, int n, er_err *err) {

@@ -168,10 +168,20 @@ static void read_numbers(lua_State *L, int idx, int depth, reading *r) {
   }
 }
 
+/* A number that was written down is not changed without a word. */
+static void check_range(lua_State *L, er_dtype d, const reading *r) {
+  double least = d == ER_I32 ? -0x1p31 : 0, most = d == ER_I32 ? 0x1p31 : d == ER_U16 ? 65536 : 256;
+  for (int64_t i = 0; i < r->n && !er_dtype_is_float(d); i++)
+    if (!(r->values[i] > least - 1 && r->values[i] < most))
+      luaL_error(L, "tensor: %f is outside of %s; another dtype is chosen by { dtype = \"f32\" }", r->values[i],
+                 er_dtype_name(d));
+}
+
 /* tensor(number or nested lists, options): i32 where all numbers are integers, else f32 */
 static int make_tensor(lua_State *L) {
   int64_t size[ER_DIMS], count = 1, index[ER_DIMS] = {0};
   reading r = {.whole = true, .size = size};
+  er_dtype dtype;
   er_tensor *t;
   er_err err;
   luaL_checkany(L, 1);
@@ -183,7 +193,9 @@ static int make_tensor(lua_State *L) {
       return luaL_error(L, "tensor: the lists are too large");
   r.values = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *r.values, 0);
   read_numbers(L, 1, 0, &r);
-  t = er_tensor_empty(er_face_tensors(L), er_face_dtype(L, 2, r.whole && count > 0 ? ER_I32 : ER_F32), r.nd, size, &err);
+  dtype = er_face_dtype(L, 2, r.whole && count > 0 ? ER_I32 : ER_F32);
+  check_range(L, dtype, &r);
+  t = er_tensor_empty(er_face_tensors(L), dtype, r.nd, size, &err);
   for (int64_t i = 0; t != NULL && i < count; i++) {
     er_tensor_set(t, index, r.values[i]);
     for (int d = r.nd - 1; d >= 0 && ++index[d] == size[d]; d--) index[d] = 0;
@@ -204,8 +216,8 @@ static int make_frombuffer(lua_State *L) {
     if (size[i] < 0 || __builtin_mul_overflow(count, size[i], &count))
       return luaL_error(L, "frombuffer: a size is negative or too large");
   if ((double)count * (double)er_dtype_size(d) != (double)n)
-    return luaL_error(L, "frombuffer: %I elements of %s are %f bytes, the buffer has %I", (LUAI_UACINT)count,
-                      er_dtype_name(d), (double)count * (double)er_dtype_size(d), (LUAI_UACINT)n);
+    return luaL_error(L, "frombuffer: the buffer has %I bytes, which are not %I elements of %s (%d bytes each)",
+                      (LUAI_UACINT)n, (LUAI_UACINT)count, er_dtype_name(d), (int)er_dtype_size(d));
   return er_face_push(L, er_tensor_from(er_face_tensors(L), d, nd, size, bytes, &err), &err);
 }
 

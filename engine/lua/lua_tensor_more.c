@@ -1,5 +1,6 @@
 /* lua_tensor_more.c - views, moves, attention and losses from Lua. */
 
+#include <math.h>
 #include <string.h>
 
 #include "lua/tensor_face.h"
@@ -105,10 +106,11 @@ static int pieces(lua_State *L, er_tensor *t, int dim, int64_t each) {
 static int view_split(lua_State *L) {
   er_tensor *t = er_face_arg(L, 1);
   int dim = er_face_dim(L, 3, 0), n;
-  int64_t at = 0;
+  int64_t at = 0, left;
   er_err err;
   if (!lua_istable(L, 2)) return pieces(L, t, dim, luaL_checkinteger(L, 2));
   n = (int)lua_rawlen(L, 2);
+  if (n == 0) return luaL_argerror(L, 2, "there are no sizes");
   luaL_checkstack(L, n + 4, "too many pieces");
   for (int i = 1; i <= n; i++) {
     int64_t size;
@@ -118,7 +120,8 @@ static int view_split(lua_State *L) {
     er_face_push(L, er_tensor_narrow(t, dim, at, size, &err), &err);
     at += size;
   }
-  return n;
+  left = er_tensor_view_of(t)->size[dim < 0 ? dim + er_tensor_view_of(t)->nd : dim] - at;
+  return left == 0 ? n : luaL_error(L, "split: the pieces leave %I elements of the dim over", (LUAI_UACINT)left);
 }
 
 /* chunk(x, n, dim) -> n pieces */
@@ -137,13 +140,17 @@ static int view_chunk(lua_State *L) {
 
 static int move_cat(lua_State *L) {
   int n;
-  er_tensor **list = er_face_list(L, 1, &n);
+  er_tensor **list;
+  lua_settop(L, 2);
+  list = er_face_list(L, 1, &n);
   RETURN(er_tensor_cat(list, n, er_face_dim(L, 2, 0), &err));
 }
 
 static int move_stack(lua_State *L) {
   int n;
-  er_tensor **list = er_face_list(L, 1, &n);
+  er_tensor **list;
+  lua_settop(L, 2);
+  list = er_face_list(L, 1, &n);
   if (n == 0) return luaL_argerror(L, 1, "there is nothing to stack");
   RETURN(er_tensor_stack(list, n, er_face_dim(L, 2, 0), &err));
 }
@@ -181,13 +188,15 @@ static int move_gather(lua_State *L) {
   RETURN(er_tensor_gather(er_face_arg(L, 1), er_face_dim(L, 2, -1), er_face_arg(L, 3), &err));
 }
 
-/* The number at arg as a tensor of x's dtype and the index's shape; a tensor stays as it is. */
+/* The number at arg as a tensor of the index's shape, and of x's dtype unless that is of integers and it is none; a
+ * tensor stays as it is. */
 static er_tensor *source_of(lua_State *L, int arg, er_tensor *x, er_tensor *index) {
   const er_view *v = er_tensor_view_of(index);
   er_err err;
   if (lua_type(L, arg) == LUA_TNUMBER) {
-    er_face_push(L, er_tensor_full(er_face_tensors(L), er_tensor_view_of(x)->dtype, v->nd, v->size, lua_tonumber(L, arg),
-                                   &err), &err);
+    er_dtype d = er_tensor_view_of(x)->dtype;
+    if (lua_tonumber(L, arg) != floor(lua_tonumber(L, arg)) && !er_dtype_is_float(d)) d = ER_F32;
+    er_face_push(L, er_tensor_full(er_face_tensors(L), d, v->nd, v->size, lua_tonumber(L, arg), &err), &err);
     lua_replace(L, arg);
   }
   return er_face_arg(L, arg);

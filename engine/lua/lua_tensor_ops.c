@@ -57,16 +57,18 @@ static er_tensor *alpha_scaled(er_ew op, er_tensor *a, er_tensor *b, double alph
   return er_tensor_binary(ER_EW_ADD_SCALED, a, b, op == ER_EW_SUB ? -alpha : alpha, err);
 }
 
-/* (tensor, tensor), (tensor, number) or (number, tensor); add and sub take { alpha = } as in PyTorch. */
-static int binary(lua_State *L) {
+/* add and sub take { alpha = } as in PyTorch, the others nothing. */
+static double alpha_of(lua_State *L, er_ew op) {
   static const char *const names[] = {"alpha", NULL};
-  er_ew op = (er_ew)lua_tointeger(L, lua_upvalueindex(1));
   bool sums = op == ER_EW_ADD || op == ER_EW_SUB;
-  double alpha = 1;
-  if (sums && lua_istable(L, 3)) {
-    er_face_options(L, 3, names);
-    alpha = er_face_number(L, 3, "alpha", 1);
-  }
+  er_face_options(L, 3, sums ? names : names + 1);
+  return er_face_number(L, 3, "alpha", 1);
+}
+
+/* (tensor, tensor), (tensor, number) or (number, tensor) */
+static int binary(lua_State *L) {
+  er_ew op = (er_ew)lua_tointeger(L, lua_upvalueindex(1));
+  double alpha = alpha_of(L, op);
   if (lua_type(L, 1) == LUA_TNUMBER && lua_type(L, 2) != LUA_TNUMBER)
     RETURN(number_with(op, lua_tonumber(L, 1), er_face_arg(L, 2), &err));
   if (lua_type(L, 2) == LUA_TNUMBER && op != ER_EW_AND && op != ER_EW_OR && op != ER_EW_SWIGLU)
@@ -90,14 +92,15 @@ static int op_clamp(lua_State *L) {
                          luaL_optnumber(L, 3, INFINITY), &err));
 }
 
-/* A number as a tensor of the dtype of `like`; held on the stack. */
+/* A number as a tensor of the dtype of `like`, or of f32 where that is of integers and it is none; held on the stack. */
 static er_tensor *operand(lua_State *L, int arg, er_tensor *like) {
+  er_dtype d = like != NULL ? er_tensor_view_of(like)->dtype : ER_F32;
+  double v;
   er_err err;
   if (lua_type(L, arg) != LUA_TNUMBER) return er_face_arg(L, arg);
-  er_face_push(L,
-               er_tensor_full(er_face_tensors(L), like != NULL ? er_tensor_view_of(like)->dtype : ER_F32, 0, NULL,
-                              lua_tonumber(L, arg), &err),
-               &err);
+  v = lua_tonumber(L, arg);
+  if (v != floor(v) || isinf(v)) d = er_dtype_is_float(d) ? d : ER_F32;
+  er_face_push(L, er_tensor_full(er_face_tensors(L), d, 0, NULL, v, &err), &err);
   lua_replace(L, arg);
   return er_face_arg(L, arg);
 }
@@ -159,7 +162,7 @@ static int inplace_unary(lua_State *L) { return inplace(L, (er_ew)lua_tointeger(
 static int inplace_binary(lua_State *L) {
   er_ew op = (er_ew)lua_tointeger(L, lua_upvalueindex(1));
   er_tensor *x = er_face_arg(L, 1), *other;
-  double alpha = er_face_number(L, 3, "alpha", 1), p[4] = {op == ER_EW_SUB ? -alpha : alpha, 0, 0, 0};
+  double alpha = alpha_of(L, op), p[4] = {op == ER_EW_SUB ? -alpha : alpha, 0, 0, 0};
   other = operand(L, 2, er_dtype_is_float(er_tensor_view_of(x)->dtype) ? x : NULL);
   if (alpha != 1 && (op == ER_EW_ADD || op == ER_EW_SUB)) op = ER_EW_ADD_SCALED;
   return inplace(L, op, 1, &other, p);
@@ -232,7 +235,7 @@ static int reduce(lua_State *L) {
 }
 
 static er_tensor *root(er_tensor *x, er_err *err) {
-  er_tensor *y = x != NULL ? er_tensor_unary(ER_EW_SQRT, x, 0, 0, err) : NULL;
+  er_tensor *y = x != NULL ? er_tensor_root(x, err) : NULL;
   er_tensor_unref(x);
   return y;
 }

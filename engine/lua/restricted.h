@@ -37,8 +37,8 @@ typedef struct {
 
 typedef struct {
   double seconds;                /* CPU time spent in it, its threads included */
-  int64_t numbers;               /* elements of all tensors in the files that it loaded */
-  int64_t text;                  /* bytes of their headers: names and metadata */
+  int64_t numbers;               /* elements of all tensors in the files that it opened */
+  int64_t text;                  /* bytes of their headers: names, shapes and metadata */
 } er_restricted_usage;
 
 /* Runs the chunk, whose value must be a table.  NULL: err says why, with the code "syntax",

@@ -185,13 +185,11 @@ static er_safetensors *open_file(lua_State *L, const char *name, er_err *err) {
   return *s = er_safetensors_open_fd(fd, name, err);
 }
 
-/* Bytes that a file carries besides its numbers. */
-static int64_t text_of(const er_safetensors *s) {
-  er_safetensors_text text;
-  int64_t n = 0;
-  for (size_t i = 0; i < er_safetensors_count(s); i++) n += (int64_t)strlen(er_safetensors_at(s, i).name);
-  for (size_t i = 0; er_safetensors_metadata(s, i, &text); i++) n += (int64_t)(strlen(text.key) + text.value_len);
-  return n;
+/* A file that cannot be read counts as well: that it is there, and what is wrong with it, are a message too. */
+static void count_file(lua_State *L, const char *name, int64_t numbers, int64_t text) {
+  if (er_restricted_loaded(er_restricted_of(L), name, numbers, text) < 0)
+    luaL_error(L, "safetensors.load: an artifact is read as at most %d files with names of at most %d bytes",
+               ER_RESTRICTED_FILES, ER_RESTRICTED_NAME);
 }
 
 /* safetensors.load(name, { names = }) -> { name = tensor }, metadata | nil, message, code */
@@ -201,10 +199,9 @@ static int own_safetensors_load(lua_State *L) {
   er_safetensors *s;
   er_err err;
   lua_settop(L, 2);
+  count_file(L, name, 0, 0);
   if ((s = open_file(L, name, &err)) == NULL) return er_fail_push(L, &err);
-  if (er_restricted_loaded(er_restricted_of(L), name, er_safetensors_numbers(s), text_of(s)) < 0)
-    return luaL_error(L, "safetensors.load: an artifact is read as at most %d files with names of at most %d bytes",
-                      ER_RESTRICTED_FILES, ER_RESTRICTED_NAME);
+  count_file(L, name, er_safetensors_numbers(s), er_safetensors_header(s));
   if (some) {
     lua_pushliteral(L, "names");
     lua_rawget(L, 2);

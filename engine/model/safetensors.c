@@ -287,6 +287,8 @@ int64_t er_safetensors_numbers(const er_safetensors *s) {
   return sum;
 }
 
+int64_t er_safetensors_header(const er_safetensors *s) { return s->data - 8; }
+
 bool er_safetensors_metadata(const er_safetensors *s, size_t i, er_safetensors_text *out) {
   if (i >= s->n_metadata) return false;
   *out = (er_safetensors_text){s->metadata[i].key, s->metadata[i].value, s->metadata[i].value_len};

@@ -47,6 +47,7 @@ size_t er_safetensors_count(const er_safetensors *s);
 er_safetensors_entry er_safetensors_at(const er_safetensors *s, size_t i);
 int64_t er_safetensors_find(const er_safetensors *s, const char *name);   /* -1: there is none */
 int64_t er_safetensors_numbers(const er_safetensors *s);                  /* of all tensors together */
+int64_t er_safetensors_header(const er_safetensors *s);                   /* bytes of names, shapes and metadata */
 
 /* The i-th pair of the file's own texts; false behind the last. */
 typedef struct { const char *key, *value; size_t value_len; } er_safetensors_text;

@@ -32,7 +32,7 @@ static inline __attribute__((always_inline)) double exp_sum(const float *x, int6
     floats part;
     int left = n - at < LANES ? (int)(n - at) : LANES;
     if (left < LANES)
-      for (int i = 0; i < LANES; i++) part[i] = -3e38f;
+      for (int i = 0; i < LANES; i++) part[i] = -INFINITY;
     memcpy(&part, x + at, (size_t)left * sizeof *x);
     doubles d = __builtin_convertvector(part, doubles) - most;
     words far = (words)(d < least);
@@ -58,5 +58,6 @@ static double best_exp_sum(const float *x, int64_t n, double most) { return exp_
 double er_row_nats(const float *x, int64_t n, int32_t target) {
   float most = x[0];
   for (int64_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
-  return log(best_exp_sum(x, n, (double)most)) + (double)most - (double)x[target];
+  /* In this order: beside logits of 1e17 the logarithm alone would be lost, and any loss be 0. */
+  return log(best_exp_sum(x, n, (double)most)) + ((double)most - (double)x[target]);
 }

@@ -34,6 +34,7 @@ er_tensor *er_tensor_any(er_tensor *x, unsigned dims, bool keep, bool all, er_er
 er_tensor *er_tensor_extreme(er_red op, er_tensor *x, int dim, bool keep, er_tensor **index, er_err *err);
 er_tensor *er_tensor_argextreme(er_red op, er_tensor *x, int dim, bool keep, er_err *err);
 er_tensor *er_tensor_var(er_tensor *x, unsigned dims, double correction, bool keep, er_err *err);
+er_tensor *er_tensor_root(er_tensor *x, er_err *err);        /* of a norm: its gradient at 0 is 0, as in PyTorch */
 er_tensor *er_tensor_cumsum(er_tensor *x, int dim, er_err *err);
 er_tensor *er_tensor_logsumexp(er_tensor *x, int dim, bool keep, er_err *err);
 er_tensor *er_tensor_softmax(er_tensor *x, int dim, bool log, er_err *err);

@@ -139,14 +139,17 @@ static int unary_backward(er_node *n, er_tensor *dy, er_err *err) {
   return er_tape_give(n, 0, apply2(unaries[u->op].grad, dy, er_tape_saved(n, 0), p, err), err);
 }
 
+static bool is_whole(double v) { return v == floor(v) && !isinf(v); }
+static bool is_bound(double v) { return v == floor(v); }     /* of integers; without end, it is none */
+
 /* Some functions keep integers, comparisons give 0 or 1, the others turn integers into f32. */
 static er_dtype unary_dtype(er_ew op, er_dtype d, double p0, double p1) {
   if (op == ER_EW_NOT || op == ER_EW_CMP_S) return ER_U8;
   if (er_dtype_is_float(d)) return d;
   switch (op) {
     case ER_EW_COPY: case ER_EW_NEG: case ER_EW_ABS: case ER_EW_SIGN: case ER_EW_SQUARE: return d;
-    case ER_EW_AFFINE:
-    case ER_EW_CLAMP: return (p0 == floor(p0) && p1 == floor(p1)) || isinf(p0) || isinf(p1) ? d : ER_F32;
+    case ER_EW_AFFINE: return is_whole(p0) && is_whole(p1) ? d : ER_F32;
+    case ER_EW_CLAMP: return is_bound(p0) && is_bound(p1) ? d : ER_F32;
     case ER_EW_FLOOR: case ER_EW_CEIL: case ER_EW_ROUND: return d;
     default: return ER_F32;
   }
@@ -285,7 +288,7 @@ static int lerp_backward(er_node *n, er_tensor *dy, er_err *err) {
   if (rc == 0 && er_tape_needs(n, 1)) rc = er_tape_give(n, 1, er_tensor_ref(t), err);
   er_tensor_unref(t);
   if (rc < 0 || !er_tape_needs(n, 2)) return rc;
-  if ((u = apply2(ER_EW_SUB, b, a, NULL, err)) == NULL) return -1;
+  if ((u = apply(ER_EW_SUB, dy->v.dtype, 2, (er_tensor *[]){b, a}, NULL, err)) == NULL) return -1;
   rc = er_tape_give(n, 2, apply2(ER_EW_MUL, dy, u, NULL, err), err);
   er_tensor_unref(u);
   return rc;
@@ -323,7 +326,7 @@ er_tensor *er_tensor_addc(er_ew op, er_tensor *a, er_tensor *b, er_tensor *c, do
   double p[4] = {scale, 0, 0, 0};
   er_node *n;
   if (er_want_float(er_ew_name(op), a, err) < 0) return NULL;
-  y = apply(op, a->v.dtype, 3, xs, p, err);
+  y = apply(op, er_promote(a->v.dtype, er_promote(b->v.dtype, c->v.dtype)), 3, xs, p, err);
   if (y == NULL || (n = er_tape_record(y, &classes[op == ER_EW_ADDCDIV], sizeof(binary), 3, xs)) == NULL) return y;
   *(binary *)n->ctx = (binary){op, scale};
   er_tape_save(n, 0, b);
@@ -338,32 +341,66 @@ static bool fits_into(const er_view *x, const er_view *other) {
   return er_broadcast(x, other, &shape.nd, shape.size) == 0 && er_same_shape(&shape, x);
 }
 
-int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, const double *p, er_err *err) {
+/* Is an element in several places, as in an expanded tensor or in windows that overlap?  A dim must step over all
+ * that the dims with smaller steps reach. */
+static bool repeats(const er_view *v) {
+  for (int i = 0; i < v->nd; i++) {
+    int64_t reach = 0;
+    for (int j = 0; j < v->nd; j++)
+      if (j != i && v->size[j] > 1 && (v->stride[j] < v->stride[i] || (v->stride[j] == v->stride[i] && j > i)))
+        reach += (v->size[j] - 1) * v->stride[j];
+    if (v->size[i] > 1 && v->stride[i] <= reach) return true;
+  }
+  return false;
+}
+
+static bool same_view(const er_view *a, const er_view *b) {
+  for (int i = 0; i < a->nd && a->nd == b->nd; i++)
+    if (a->size[i] != b->size[i] || a->stride[i] != b->stride[i]) return false;
+  return a->nd == b->nd && a->data == b->data;
+}
+
+/* What is read while x is written: a copy, if it lies in x's storage but in another way. */
+static er_tensor *apart_from(er_tensor *x, er_tensor *other, er_err *err) {
+  er_tensor *copy;
+  if (other->storage != x->storage || same_view(&x->v, &other->v)) return er_tensor_ref(other);
+  if ((copy = er_like(other, err)) != NULL) er_run(ER_EW_COPY, copy, 1, &other, NULL);
+  return copy;
+}
+
+static int check_inplace(const char *name, er_tensor *x, int n, er_tensor *const *others, er_err *err) {
   er_tensor *xs[3] = {x};
-  if (er_writable(er_ew_name(op), x, err) < 0) return -1;
+  if (er_writable(name, x, err) < 0) return -1;
   for (int i = 0; i < n; i++) {
     xs[i + 1] = others[i];
     if (!fits_into(&x->v, &others[i]->v))
-      return er_tensor_refuse(err, "shape", er_ew_name(op), i + 2, xs,
+      return er_tensor_refuse(err, "shape", name, i + 2, xs,
                               "the second does not broadcast to the first, which is changed in place");
   }
-  for (int i = 0; i < x->v.nd; i++)
-    if (x->v.stride[i] == 0 && x->v.size[i] > 1)
-      return er_tensor_refuse(err, "shape", er_ew_name(op), 1, &x,
-                              "an expanded tensor has one element in several places; :clone() it first");
-  er_run(op, x, n + 1, xs, p);
-  er_bump(x);
-  return 0;
+  return !repeats(&x->v) ? 0 : er_tensor_refuse(err, "shape", name, 1, &x,
+                                               "it has one element in several places (expand, unfold); :clone() it first");
+}
+
+/* x = op(xs...), of which the first `own` are x. */
+static int write_into(er_ew op, er_tensor *x, int own, int n, er_tensor *const *others, const double *p, er_err *err) {
+  er_tensor *xs[3] = {x};
+  int used = own;
+  if (check_inplace(er_ew_name(op), x, n, others, err) < 0) return -1;
+  while (used < own + n && (xs[used] = apart_from(x, others[used - own], err)) != NULL) used++;
+  if (used == own + n) {
+    er_run(op, x, used, xs, p);
+    er_bump(x);
+  }
+  for (int i = own; i < used; i++) er_tensor_unref(xs[i]);
+  return used == own + n ? 0 : -1;
+}
+
+int er_tensor_inplace(er_ew op, er_tensor *x, int n, er_tensor *const *others, const double *p, er_err *err) {
+  return write_into(op, x, 1, n, others, p, err);
 }
 
 int er_tensor_copy(er_tensor *to, er_tensor *from, er_err *err) {
-  er_tensor *both[2] = {to, from};
-  if (er_writable("copy", to, err) < 0) return -1;
-  if (!fits_into(&to->v, &from->v))
-    return er_tensor_refuse(err, "shape", "copy", 2, both, "the second does not broadcast to the first");
-  er_run(ER_EW_COPY, to, 1, &from, NULL);
-  er_bump(to);
-  return 0;
+  return write_into(ER_EW_COPY, to, 0, 1, &from, NULL, err);
 }
 
 int er_tensor_fill(er_tensor *x, double value, er_err *err) {

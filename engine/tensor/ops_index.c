@@ -100,6 +100,13 @@ er_tensor *er_tensor_index_select(er_tensor *x, int dim, er_tensor *ids, er_err 
   return y;
 }
 
+/* Numbers that may have fractions are not put among whole ones without a word. */
+static int check_source(const char *name, er_tensor *x, er_tensor *source, er_err *err) {
+  er_tensor *xs[2] = {x, source};
+  if (er_dtype_is_float(x->v.dtype) || !er_dtype_is_float(source->v.dtype)) return 0;
+  return er_tensor_refuse(err, "dtype", name, 2, xs, "whole numbers take no fractions; convert one of them with :to()");
+}
+
 static int index_add_backward(er_node *n, er_tensor *dy, er_err *err) {
   const index_ctx *c = n->ctx;
   if (er_tape_needs(n, 0) && er_tape_give(n, 0, er_tensor_ref(dy), err) < 0) return -1;
@@ -119,6 +126,7 @@ er_tensor *er_tensor_index_add(er_tensor *x, int dim, er_tensor *ids, er_tensor 
                      "the source has x's shape, with as many in the dim as there are ids");
     return NULL;
   }
+  if (check_source("index_add", x, source, err) < 0) return NULL;
   if ((at = er_ids("index_add", ids, x->v.size[dim], false, err)) == NULL) return NULL;
   ts->grad = false;
   rows = by_rows(x, dim, err);
@@ -270,6 +278,7 @@ static er_tensor *scatter(er_tensor *x, int dim, er_tensor *index, er_tensor *so
     er_tensor_refuse(err, "shape", name, 2, pair, "there is one index for each element of the source");
     return NULL;
   }
+  if (check_source(name, x, source, err) < 0) return NULL;
   if ((at = er_ids(name, index, x->v.size[dim], false, err)) == NULL) return NULL;
   if ((y = er_like(x, err)) != NULL) {
     er_run(ER_EW_COPY, y, 1, &x, NULL);

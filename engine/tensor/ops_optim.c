@@ -142,11 +142,26 @@ er_tensor *er_tensor_orthogonal(er_tensor *g, int steps, er_err *err) {
   return y;
 }
 
+/* As the kernels of the others: the master copy goes on from weights that were written over since. */
+static int follow(const er_state *s, er_err *err) {
+  er_tensor *rounded, *changed;
+  if (s->master == NULL) return 0;
+  rounded = er_cast(s->master, s->p->v.dtype, err);
+  changed = er_like_as(s->p, ER_U8, err);
+  if (rounded != NULL && changed != NULL) {
+    er_run(ER_EW_NE, changed, 2, (er_tensor *[]){rounded, s->p}, NULL);
+    er_run(ER_EW_WHERE, s->master, 3, (er_tensor *[]){changed, s->p, s->master}, NULL);
+  }
+  er_tensor_unref(rounded);
+  er_tensor_unref(changed);
+  return rounded != NULL && changed != NULL ? 0 : -1;
+}
+
 /* m = momentum m + g; p <- (1 - lr decay) p - lr sqrt(max(1, rows/columns)) orthogonal(g + momentum m, or m). */
 static int muon_one(const er_state *s, const er_muon *h, er_err *err) {
   er_tensor *g, *u, *w = s->master != NULL ? s->master : s->p;
   double p[4] = {h->momentum, 0, 0, 0}, ratio = (double)s->p->v.size[0] / (double)s->p->v.size[1];
-  if ((g = er_like_as(s->p, s->m->v.dtype, err)) == NULL) return -1;
+  if (follow(s, err) < 0 || (g = er_like_as(s->p, s->m->v.dtype, err)) == NULL) return -1;
   er_run(ER_EW_AFFINE, s->m, 1, &s->m, p);
   p[0] = h->grad_scale;
   er_run(ER_EW_ADD_SCALED, s->m, 2, (er_tensor *[]){s->m, s->p->grad}, p);

@@ -20,6 +20,9 @@ int er_tensor_random_fill(er_tensor *x, er_rand kind, double a, double b, er_err
   er_tensors *ts = er_tensor_home(x);
   er_tensor *t;
   if (er_writable("random fill", x, err) < 0) return -1;
+  if ((kind == ER_RAND_NORMAL && !(b >= 0)) || (kind == ER_RAND_BERNOULLI && !(a >= 0 && a <= 1)))
+    return er_tensor_refuse(err, "range", "random fill", 1, &x, kind == ER_RAND_NORMAL
+                            ? "a deviation is not negative" : "a probability is from 0 to 1");
   if ((t = er_tensor_random(ts, x->v.dtype, x->v.nd, x->v.size, kind, a, b, err)) == NULL) return -1;
   er_run(ER_EW_COPY, x, 1, &t, NULL);
   er_bump(x);
@@ -89,6 +92,15 @@ static int32_t place_of(er_tensor *sums, int64_t row, double u) {
   return (int32_t)lo;
 }
 
+static bool has_negative(const er_tensor *p) {
+  const er_view *v = &p->v;
+  int64_t rows = v->nd == 2 ? v->size[0] : 1;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < v->size[v->nd - 1]; i++)
+      if (er_tensor_get(p, v->nd == 2 ? (int64_t[]){r, i} : &i) < 0) return true;
+  return false;
+}
+
 er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   er_tensors *ts = er_tensor_home(p);
   int64_t flat[2] = {-1, p->v.nd > 0 ? p->v.size[p->v.nd - 1] : 0}, size[ER_DIMS];
@@ -97,6 +109,10 @@ er_tensor *er_tensor_multinomial(er_tensor *p, int64_t n, er_err *err) {
   if (p->v.nd < 1 || p->v.nd > 2 || flat[1] < 1 || n < 1) {
     er_tensor_refuse(err, "shape", "multinomial", 1, &p,
                      "weights are (classes) or (rows, classes), and at least one is drawn");
+    return NULL;
+  }
+  if (has_negative(p)) {
+    er_tensor_refuse(err, "range", "multinomial", 1, &p, "a weight is negative");
     return NULL;
   }
   bare = er_cast(p, ts->backend->real, err);

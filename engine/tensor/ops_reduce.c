@@ -145,6 +145,30 @@ er_tensor *er_tensor_any(er_tensor *x, unsigned dims, bool keep, bool all, er_er
   return y;
 }
 
+/* dx = dy / 2y, and 0 where y is 0: there a norm has a corner, and no slope. */
+static int root_backward(er_node *n, er_tensor *dy, er_err *err) {
+  er_tensor *y = er_tape_saved(n, 0), *g = er_like(dy, err), *zero = er_zeros(n->home, dy->v.dtype, 0, NULL, err);
+  if (g != NULL && zero != NULL) {
+    er_run(ER_EW_D_SQRT, g, 2, (er_tensor *[]){dy, y}, NULL);
+    er_run(ER_EW_WHERE, g, 3, (er_tensor *[]){y, g, zero}, NULL);
+  } else {
+    er_tensor_unref(g);
+    g = NULL;
+  }
+  er_tensor_unref(zero);
+  return er_tape_give(n, 0, g, err);
+}
+
+er_tensor *er_tensor_root(er_tensor *x, er_err *err) {
+  static const er_grad_class class = {"norm", root_backward, NULL};
+  er_tensor *y = er_like(x, err);
+  er_node *n;
+  if (y == NULL) return NULL;
+  er_run(ER_EW_SQRT, y, 1, &x, NULL);
+  if ((n = er_tape_record(y, &class, 0, 1, &x)) != NULL) er_tape_save(n, 0, y);
+  return y;
+}
+
 /* Two passes, as a mean of squared distances; composed, so its gradient is too. */
 er_tensor *er_tensor_var(er_tensor *x, unsigned dims, double correction, bool keep, er_err *err) {
   er_tensor *mean, *d = NULL, *squares = NULL, *y = NULL;

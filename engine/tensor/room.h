@@ -110,7 +110,7 @@ struct er_node {
   er_tensors *home;
   int refs;
   uint64_t seq, walk;            /* order of creation; the last backward that met it */
-  bool spent;
+  bool spent, running;
   er_tensor *grad;               /* during backward: what has arrived */
   er_view shape;                 /* of the result; its data is NULL */
   struct { er_tensor *t; uint32_t version; } saved[ER_SAVED];

@@ -227,7 +227,8 @@ int er_tensor_set_grad(er_tensor *t, er_tensor *grad, er_err *err) {
   er_tensor *both[2] = {t, grad};
   if (grad != NULL && !er_same_shape(&t->v, &grad->v))
     return er_tensor_refuse(err, "shape", "grad", 2, both, "a gradient has the shape of its tensor");
-  if (grad != NULL) er_tensor_ref(grad);
+  if (grad != NULL && er_want_float("grad", grad, err) < 0) return -1;
+  if (grad != NULL) grad = er_alias(grad);                   /* on no tape, and never t itself */
   er_tensor_unref(t->grad);
   t->grad = grad;
   return 0;
@@ -294,12 +295,14 @@ static int run_node(er_node *n, er_err *err) {
   er_tensor *dy = n->grad;
   int rc;
   if (dy == NULL) return 0;
-  if (n->spent)
+  if (n->spent || n->running)
     return er_fail(err, "grad", "backward: the gradient of %s was computed before and what it needed is gone; run the "
                                 "forward pass again, or add the losses and call backward once", n->name);
   n->grad = NULL;
   rc = check_saved(n, err);
+  n->running = true;
   if (rc == 0) rc = n->class->backward(n, dy, err);
+  n->running = false;
   er_tensor_unref(dy);
   return rc;
 }
@@ -307,6 +310,7 @@ static int run_node(er_node *n, er_err *err) {
 /* A node that has run keeps nothing: memory falls as the walk goes on.  The nodes below
  * are held by the walk's list, so none of them goes here. */
 static void retire(er_node *n) {
+  if (n->running) return;                                    /* backward in its recomputation: it goes on later */
   n->spent = true;
   drop_saved(n);
   er_tensor_unref(n->grad);

@@ -6,6 +6,9 @@
 
 typedef struct { int dim; int64_t start, step; int perm[ER_DIMS]; er_view in; } window;
 
+/* A view costs no memory, but operators count its elements and want scratch by their number. */
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 40;
+
 /* ---- gradients ----------------------------------------------------------------------------- */
 
 /* dy with the dims of the input, whose elements come in the same order. */
@@ -251,9 +254,15 @@ er_tensor *er_tensor_step(er_tensor *t, int dim, int64_t step, er_err *err) {
   return record(y, t, &step_class, (window){.dim = dim, .step = step});
 }
 
+static er_tensor *too_many(const char *op, er_tensor *t, er_err *err) {
+  er_tensor_refuse(err, "range", op, 1, &t, "a view has at most 2^40 elements");
+  return NULL;
+}
+
 er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *err) {
   int more = nd - t->v.nd;
   int64_t count = 1;
+  bool over = false, empty = false;
   er_tensor *y;
   if (more < 0 || nd > ER_DIMS) {
     er_tensor_refuse(err, "shape", "expand", 1, &t, "it cannot have %d dims", nd);
@@ -270,10 +279,14 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
                        i + 1, (long long)want);
       return NULL;
     }
+    empty = empty || want == 0;
+    over = count > MOST_ELEMENTS;
     y->v.stride[i] = old != want || i < more ? 0 : t->v.stride[i - more];
     y->v.size[i] = want;
   }
-  return record(y, t, &expand_class, (window){0});
+  if (!over || empty) return record(y, t, &expand_class, (window){0});
+  er_tensor_unref(y);
+  return too_many("expand", t, err);
 }
 
 er_tensor *er_tensor_unsqueeze(er_tensor *t, int dim, er_err *err) {
@@ -307,6 +320,8 @@ er_tensor *er_tensor_unfold(er_tensor *t, int dim, int64_t size, int64_t step, e
                      (long long)size, (long long)step);
     return NULL;
   }
+  if ((double)er_tensor_count(t) * (double)size / (double)step > (double)MOST_ELEMENTS)
+    return too_many("unfold", t, err);
   y = er_alias(t);
   y->v.nd++;
   y->v.size[t->v.nd] = size;

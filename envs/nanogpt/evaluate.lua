@@ -19,7 +19,7 @@ local TIME        = 4                -- times the baseline's, for all three pass
 local MEAN        = 1e-4             -- nats that a loss may change on average
 local FAR         = 0.01             -- nats that a single one may change,
 local FAR_SHARE   = 1 / 1000         --   save this share of them
-local HEADER      = 64 * 1024        -- bytes of names and metadata in the checkpoint, and
+local HEADER      = 64 * 1024        -- bytes of names, shapes and metadata in the checkpoint, and
 local SOURCE      = 64 * 1024        --   of model.lua: neither is a place for a model's knowledge
 
 local P, C = baseline.preset, baseline.preset.context
@@ -83,7 +83,8 @@ local function check_size(used)
       .. "included", used.numbers, P.size, baseline.numbers)
   end
   if used.text > HEADER then
-    refuse("tampered", "the names and metadata of the checkpoint have %d bytes; at most %d are allowed", used.text, HEADER)
+    refuse("tampered", "the names, shapes and metadata of the checkpoint have %d bytes; at most %d are allowed", used.text,
+      HEADER)
   end
 end
 
@@ -99,18 +100,21 @@ local function load_model(model, seconds)
   return state
 end
 
--- An error of a model that has seen held-out text could tell it to whoever writes the next one: only where it has seen
--- random tokens are its words shown.
+-- An error of a model that has seen held-out text could tell it to whoever writes the next one, by its words or by the
+-- sizes of a tensor: only where it has seen random tokens are they shown.
 local function rehearse(model, cost)
   local state <close> = load_model(model, most_seconds(cost, 1))
   check(state:logits(T.randint(0, P.vocab, { P.batch, C }), P.vocab))
 end
 
+local FAULTS = { error = "the model raises an error", shape = "logits have another shape or dtype",
+  value = "logits hold a NaN or an infinity" }
+
 local function logits(state, ids)
   local y, message, code = state:logits(ids, P.vocab)
-  if not y and code == "error" then
-    refuse("bad_metric", "the model raises an error on the held-out text, and raised none on random tokens; its words are not "
-      .. "shown, since they could be of that text")
+  if FAULTS[code] then
+    refuse("bad_metric", "%s on the held-out text, and not so on random tokens; the details are not shown, since they could be "
+      .. "of that text", FAULTS[code])
   end
   return check(y, message, code)
 end
@@ -203,11 +207,8 @@ end
 
 local function checkpoint_head()
   local path = os.getenv("ERLUA_OUT") .. "/checkpoint.safetensors"
-  local entries, metadata, numbers = erlua.safetensors.header(path)
-  if not entries then error("there is no checkpoint that can be read: " .. metadata, 0) end
-  local text = 0
-  for _, e in ipairs(entries) do text = text + #e.name end
-  for name, value in pairs(metadata) do text = text + #name + #value end
+  local entries, message, numbers, text = erlua.safetensors.header(path)
+  if not entries then error("there is no checkpoint that can be read: " .. message, 0) end
   check_size { numbers = numbers, text = text }
   return read(path, 1024 * 1024)
 end

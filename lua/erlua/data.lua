@@ -33,6 +33,11 @@ function M.write_shard(path, ids) return core.write_shard(path, ids) end
 ---@return string? code
 function M.read_shard(path, options)
   local opt = options or {}
+  for name in pairs(opt) do
+    if name ~= "first" and name ~= "count" and name ~= "vocab" then
+      error("data.read_shard: there is no option '" .. tostring(name) .. "'", 2)
+    end
+  end
   local shard <close>, message, code = core.shard(path)
   if not shard then return nil, message, code end
   return shard:read(opt.first, opt.count, opt.vocab)

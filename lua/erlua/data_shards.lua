@@ -6,6 +6,8 @@ local fs = require("erlua.core.fs")
 local Loader = {}
 Loader.__index = Loader
 
+local MOST_ROWS = 1 << 20                     -- of a batch, as the engine has it
+
 local FIELDS = { batch = 1, length = 1, seed = math.mininteger, rank = 0, world = 1, vocab = 1 }     -- the least of each
 
 -- ---- options and files ------------------------------------------------------------------
@@ -21,6 +23,7 @@ local function check(options)
     end
   end
   if not options.batch or not options.length then error("data.shards: needs the options batch and length", 3) end
+  if options.batch > MOST_ROWS then error(("data.shards: a batch has at most %d rows"):format(MOST_ROWS), 3) end
   local rank, world = options.rank or 0, options.world or 1
   if rank >= world then error(("data.shards: rank %d of a world of %d; ranks count from 0"):format(rank, world), 3) end
 end
@@ -116,6 +119,7 @@ end
 ---Goes on where another loader of the same shards and options was.
 ---@param state table
 function Loader:restore(state)
+  if type(state) ~= "table" then error("loader:restore: a state is a table, got " .. type(state), 2) end
   for _, name in ipairs(KEPT) do
     if state[name] ~= self[name] then
       error(("loader:restore: the state is of a loader with %s = %s, this one has %s"):format(name, tostring(state[name]),

@@ -5,6 +5,7 @@ local fs = require("erlua.core.fs")
 local box = require("erlua.core.box")
 local patch = require("erlua.core.patch")
 local check = require("erlua.env_check")
+local folder = require("erlua.env_folder")
 local inputs = require("erlua.env_inputs")
 local sorted = require("erlua.lists").keys
 local text = require("erlua.text")
@@ -14,48 +15,6 @@ local M = {}
 local Env = {}
 Env.__index = Env
 Env.__name = "erlua.env"
-
-local BIG = 10 << 20
-local MANY = 4000
-
-local function skipped(path)
-  return path:match("^%.") or path:match("/%.") or path:match("__pycache__") or path:match("%.pyc$")
-    or path:match("^studies/")
-end
-
--- The folder's files: small ones as bytes, those over 10 MB as path and digest.
-local function read_folder(dir)
-  local list, message, code = fs.walk(dir)
-  if not list then return nil, message, code end
-  local files, big, n = {}, {}, 0
-  for _, f in ipairs(list) do
-    if not skipped(f.path) then
-      n = n + 1
-      if n > MANY then return nil, dir .. " holds more than " .. MANY .. " files; an environment is a small folder", "EINVAL" end
-      if f.kind ~= "f" then return nil, dir .. "/" .. f.path .. " is a link or a special file; an environment holds only files and folders", "EINVAL" end
-      local full = dir .. "/" .. f.path
-      local bytes
-      if f.size > BIG then
-        local digest
-        digest, message, code = fs.sha256_file(full)
-        if not digest then return nil, message, code end
-        big[f.path] = { source = full, digest = digest, size = f.size }
-      else
-        bytes, message, code = fs.read(full)
-        if not bytes then return nil, message, code end
-        files[f.path] = bytes
-      end
-    end
-  end
-  return files, big
-end
-
-local function find(name)
-  if fs.is_dir(name) then return fs.realpath(name) end
-  if fs.is_dir("envs/" .. name) then return fs.realpath("envs/" .. name) end
-  local own = fs.own_dir()
-  if own and fs.is_dir(own .. "/envs/" .. name) then return fs.realpath(own .. "/envs/" .. name) end
-end
 
 local function matches(globs, path)
   for _, g in ipairs(globs or {}) do
@@ -186,11 +145,11 @@ end
 ---@return string? code
 function M.load(name, options)
   options = options or {}
-  local dir = find(name)
+  local dir = folder.find(name)
   local files, big
   if dir then
     local code
-    files, big, code = read_folder(dir)
+    files, big, code = folder.read(dir)
     if not files then return nil, big, code end
   else
     files, big = fs.embedded("envs/" .. name .. "/"), {}

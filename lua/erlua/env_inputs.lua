@@ -36,7 +36,9 @@ local function text_path(env, options)
   end
   local cache = M.cache()
   local path = cache and cache .. "/text/" .. env.inputs.text
-  if not path or not fs.exists(path) then return missing(env, "the text " .. (path or env.inputs.text) .. ", which is not there") end
+  if not path or not fs.exists(path) then
+    return missing(env, "the text " .. (path or env.inputs.text) .. ", which is not there")
+  end
   return path
 end
 
@@ -65,13 +67,15 @@ local function run(env, path, dir, sandbox, slots)
   for _, name in ipairs(env.frozen_files) do
     if env.files[name] then work[#work + 1] = { path = name, bytes = env.files[name] } end
   end
-  local result = job.run { id = 0, dir = dir, argv = env.inputs.prepare, work = work, binds = { { host = path, inside = "/erlua/text" } },
-    env = { "ERLUA_TEXT=" .. (sandbox and "/erlua/text" or path) }, limits = assert(check.limits(LIMITS)), gpus = 0, inspect = true,
-    curve = false, key = "prepare" }
+  local result = job.run { id = 0, key = "prepare", dir = dir, argv = env.inputs.prepare, work = work,
+    binds = { { host = path, inside = "/erlua/text" } }, env = { "ERLUA_TEXT=" .. (sandbox and "/erlua/text" or path) },
+    limits = assert(check.limits(LIMITS)), gpus = 0, inspect = true, curve = false }
   if result.ended ~= "exit" or result.exit_code ~= 0 then
     return nil, "the text " .. path .. " could not be prepared for " .. env.name .. ": " .. why(result), "prepare"
   end
-  if result.artifact.bad then return nil, env.name .. ": what `prepare` left cannot be taken: " .. result.artifact.bad, "prepare" end
+  if result.artifact.bad then
+    return nil, env.name .. ": what `prepare` left cannot be taken: " .. result.artifact.bad, "prepare"
+  end
   return true
 end
 
@@ -121,7 +125,9 @@ end
 local function fetched(env)
   local cache = M.cache()
   local dir = cache and cache .. "/" .. env.inputs.folder
-  if not dir or #(fs.list(dir) or {}) == 0 then return missing(env, "the files of " .. (dir or env.inputs.folder) .. ", which are not there") end
+  if not dir or #(fs.list(dir) or {}) == 0 then
+    return missing(env, "the files of " .. (dir or env.inputs.folder) .. ", which are not there")
+  end
   return dir
 end
 
@@ -160,10 +166,12 @@ end
 ---Finds again what a study began with, where it is no longer at its place or has changed there.
 ---@param env erlua.env  its `big` files are set to what is found
 ---@param options table  as of find
----@return boolean found  all of them, as they were
+---@return boolean|nil found  what is there now, whether or not it is as it was
+---@return string? message
 function M.restore(env, options)
-  local files = env.inputs and M.find(env, options)
-  if not files then return false end
+  if not env.inputs then return nil end
+  local files, message = M.find(env, options)
+  if not files then return nil, message end
   for path, file in pairs(files) do
     local big = env.big[path]
     if big and big.digest == file.digest then big.source = file.source end
@@ -177,7 +185,8 @@ end
 ---@return string|nil words
 function M.words(env, options)
   if not env.inputs then return nil end
-  local path = options.text or (M.cache() or "~/.cache/erlua") .. "/" .. (env.inputs.text and "text/" .. env.inputs.text or env.inputs.folder)
+  local own = env.inputs.text and "text/" .. env.inputs.text or env.inputs.folder
+  local path = options.text or (M.cache() or "~/.cache/erlua") .. "/" .. own
   return text.clean(path) .. (fs.exists(path) and "" or " (not there)")
 end
 

@@ -108,12 +108,6 @@ local function lists_of(self, group)
   return lists
 end
 
--- f32 weights begin as those of the parameter, which may have been loaded after the optimiser was made.
-local function begin_masters(list)
-  if list.age > 1 or not list.master then return end
-  for i, master in ipairs(list.master) do master:copy_(list.p[i]:detach()) end
-end
-
 ---Changes the parameters that have a gradient.
 function Optimizer:step()
   for _, group in ipairs(self.groups) do
@@ -122,7 +116,6 @@ function Optimizer:step()
       return self[name]
     end })
     for _, list in ipairs(lists_of(self, group)) do
-      begin_masters(list)
       self.kind.apply(list, o, o.lr * self.lr_factor)
       for _, p in ipairs(list.p) do self.state[p].age = list.age end
     end

@@ -149,7 +149,7 @@ end
 ---@return erlua.progress.stats
 function Progress:stats(now)
   local left
-  if self.total and self.fresh > 0 and self.total >= self.done then
+  if self.total and self.fresh > 0 and self.total > self.done then
     left = (now - self.began) / self.fresh * (self.total - self.done)
   end
   return { done = self.done, total = self.total, epoch = self.epoch, epochs = self.epochs, outcomes = self.outcomes,

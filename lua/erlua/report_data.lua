@@ -21,9 +21,17 @@ local function funnel(store)
   return rows, outcomes, n
 end
 
+-- What a trial is compared with: the baseline on the machine where it ran, if it was run there.
+local function baseline_of(row, known, last)
+  for _, h in ipairs(known.baseline_runs) do
+    if h.host == (row.host or "") and h.mean then return h.mean end
+  end
+  return last
+end
+
 -- A trial with all that the report tells of it.
-local function in_full(store, row, baseline, gain)
-  local t = trials.trial(row)
+local function in_full(store, row, known, last, gain)
+  local t, baseline = trials.trial(row), baseline_of(row, known, last)
   local above = baseline and row.reward and row.reward - baseline
   return { id = t.id, epoch = t.epoch, idea = t.idea, parents = t.parents, reward = row.reward, metrics = t.metrics,
     patch = row.patch, diff = fs.clean(trials.diff(store, row.id) or ""), confirmed = gain ~= nil and gain.confirmed, gain = gain,
@@ -31,14 +39,15 @@ local function in_full(store, row, baseline, gain)
 end
 
 -- The trial with the highest reward, which may be luck, and the largest confirmed gain.
-local function best_of(store, baseline, list)
-  local row, first = trials.rows(store, "report_best")[1], list[1]
+local function best_of(store, last, known)
+  local row, list = trials.rows(store, "report_best")[1], known.gains
+  local first = list[1]
   local judged, gained = nil, nil
   for _, g in ipairs(list) do
     if row and g.id == row.id then judged = g end
   end
-  if first and first.confirmed then gained = in_full(store, trials.rows(store, "trial", first.id)[1], baseline, first) end
-  return row and in_full(store, row, baseline, judged), gained
+  if first and first.confirmed then gained = in_full(store, trials.rows(store, "trial", first.id)[1], known, last, first) end
+  return row and in_full(store, row, known, last, judged), gained
 end
 
 local function diversity_of(store)
@@ -62,7 +71,7 @@ function M.read(store, dir)
   local options = json.decode(row.options)
   local rows, outcomes, n = funnel(store)
   local known = gains_data.read(store)
-  local best, gained = best_of(store, row.baseline, known.gains)
+  local best, gained = best_of(store, row.baseline, known)
   return {
     models = trials.rows(store, "report_models"), calls = trials.rows(store, "report_calls"),
     questions = trials.rows(store, "report_questions")[1],

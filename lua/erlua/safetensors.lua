@@ -27,11 +27,13 @@ function M.load(path, options)
   return core.load(path, options and options.names)
 end
 
----What a file holds, without reading the tensors: a list sorted by name, its metadata, and how many numbers in all.
+---What a file holds, without reading the tensors: a list sorted by name, its metadata, how many numbers in all, and
+---how many bytes the names, shapes and metadata take there.
 ---@param path string|integer
 ---@return {name: string, dtype: string, shape: integer[]}[]|nil entries
 ---@return table<string, string>|string metadata  or the message
 ---@return integer|string numbers  or the code
+---@return integer? bytes
 function M.header(path) return core.header(path) end
 
 return M

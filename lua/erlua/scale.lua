@@ -1,6 +1,7 @@
 -- scale.lua - the study's environment at another scale, to see whether its ideas hold there too: with
 -- another preset, "small", or on another text, "text:FILE".
 
+local core = require("erlua.core.study")
 local envs = require("erlua.env")
 local snapshot = require("erlua.study_snapshot")
 
@@ -32,12 +33,7 @@ function M.find(env, opt)
   return other and other.big, message
 end
 
----The environment of a study at another scale, from the files that the study keeps.
----@param study erlua.study
----@param scale string
----@return erlua.env|nil env
----@return string? message
-function M.env(study, scale)
+local function load(study, scale)
   local options, message = options_of(study.env, study.opt, scale)
   if not options then return nil, message end
   local big = scale == study.opt.generalize and snapshot.big(study.store, "scale") or study.env.big
@@ -46,9 +42,23 @@ function M.env(study, scale)
   env, message = envs.from_files(study.env.files, big, { preset = options.preset, where = study.env.where })
   if not env or study.how == "replayed" then return env, message end
   local ok
-  ok, message = snapshot.check_big(env, options)
+  ok, message = snapshot.check_big(env, core.state() == "off" and options or nil)
   if not ok then return nil, message end
   return env
+end
+
+---The environment of a study at another scale, from the files that the study keeps.  Asked for before the study is attached,
+---large files that have gone are made again; later that would be an effect which only this machine's cache calls for.
+---@param study erlua.study
+---@param scale string
+---@return erlua.env|nil env
+---@return string? message
+function M.env(study, scale)
+  study.scales = study.scales or {}
+  local env, message = study.scales[scale], nil
+  if not env then env, message = load(study, scale) end
+  study.scales[scale] = env
+  return env, message
 end
 
 ---"with preset small", "on the text FILE".

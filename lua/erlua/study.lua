@@ -47,6 +47,7 @@ end
 ---@return erlua.trial
 function Study:baseline(options)
   local repeats = whole(options, "repeats", 1, 1, "study:baseline")
+  noise.want(self, repeats)
   if self.base then return self.base end
   local idea = { id = self.next_id, epoch = 0, prompt = "baseline", model = "none", text = "baseline", reply = "", parents = {} }
   self.next_id = self.next_id + 1
@@ -56,7 +57,7 @@ function Study:baseline(options)
     error("the baseline of " .. self.env.name .. " fails at " .. self.base.stage .. ": " .. self.base.outcome .. ", "
       .. self.base.reason .. ". See `erlua env " .. self.env.name .. "`", 2)
   end
-  noise.first(self, self.base, repeats)
+  noise.first(self, self.base)
   return self.base
 end
 

@@ -54,12 +54,15 @@ function M.reserve(study)
   return { number = study.noise.reserved, host = here(study) }
 end
 
+---How many runs of the baseline there are to be on each machine; the most that was ever asked for counts.
+---@param study erlua.study
+---@param repeats integer
+function M.want(study, repeats) study.noise.wanted = math.max(study.noise.wanted, repeats) end
+
 ---The baseline has run for the first time.
 ---@param study erlua.study
 ---@param t erlua.trial
----@param repeats integer  how many runs of it there will be on each machine
-function M.first(study, t, repeats)
-  study.noise.wanted = repeats
+function M.first(study, t)
   M.reserve(study)
   add(study, { id = 0, outcome = t.outcome, reward = t.reward, host = t.host, seed = study.opt.seed })
 end
@@ -91,12 +94,10 @@ function M.spread(study)
   for _ = 1, (M.missing(study) + 1) // 2 do tasks[#tasks + 1] = task.spawn(M.run, study, M.reserve(study)) end
 end
 
----Waits for the repeats that have begun.
+---Waits for the repeats that have begun, whoever else waits for them.
 ---@param study erlua.study
 function M.wait(study)
-  local tasks = study.noise.tasks
-  study.noise.tasks = {}
-  for _, t in ipairs(tasks) do
+  for _, t in ipairs(study.noise.tasks) do
     local ok, message = t:wait()
     if not ok then error(message, 0) end
   end

@@ -140,6 +140,7 @@ function M.open(opt, class)
   local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0, next_id = 1 }, class)
   local ok, message = true, nil
   if how ~= "replayed" then ok, message = snapshot.extract(self.dir, env, opt) end
+  if ok and how == "resumed" and opt.generalize then ok, message = scales.env(self, opt.generalize) end
   if not ok then fail(message) end
   set_up_jobs(self)
   if how == "resumed" then

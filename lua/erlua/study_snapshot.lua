@@ -50,19 +50,21 @@ end
 -- Large files are not copied: what the jobs see must still be what the study began with.  Those that are made or fetched
 -- may be made again, or lie elsewhere on this machine.
 ---@param env erlua.env
----@param opt table  text, sandbox, slots
+---@param opt? table  text, sandbox, slots: how they are made again; nil: they are not
 ---@return boolean|nil ok
 ---@return string? message
 ---@return string? code
 function M.check_big(env, opt)
   for path, big in pairs(env.big) do
-    local digest = fs.sha256_file(big.source)
-    if digest ~= big.digest and inputs.restore(env, { text = opt.text, sandbox = opt.sandbox, slots = opt.slots }) then
+    local digest, found, why = fs.sha256_file(big.source), nil, nil
+    if digest ~= big.digest and opt then
+      found, why = inputs.restore(env, { text = opt.text, sandbox = opt.sandbox, slots = opt.slots })
       digest = fs.sha256_file(big.source)
     end
     if digest ~= big.digest then
-      return nil, string.format("%s (%s of the environment) %s since the study began%s; put it back, or begin anew with --new", big.source,
-        path, digest and "has changed" or "has gone", env.inputs and ", and what is there now does not make it again" or ""), "changed"
+      local again = why and ". It cannot be made again: " .. why or found and ", and what is there now does not make it again" or ""
+      return nil, string.format("%s (%s of the environment) %s since the study began%s; put it back, or begin anew with --new",
+        big.source, path, digest and "has changed" or "has gone", again), "changed"
     end
   end
   return true

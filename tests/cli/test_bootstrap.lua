@@ -42,6 +42,28 @@ t.test("a failed configuration is named", function()
   t.match(r.err, "broken\nbootstrap: cmake refused the configuration")
 end)
 
+local NO_ROOT = { ["dpkg-query"] = "exit 1", id = "echo 1000", ["apt-get"] = "echo no network >&2; exit 100" }
+
+local function without_sudo()
+  if os.execute("command -v sudo > /dev/null") then t.skip("there is a sudo here") end
+end
+
+t.test("without root and without sudo it says what to run as root, once", function()
+  without_sudo()
+  local r = bootstrap(NO_ROOT, "run")
+  t.eq(r.code, 1)
+  t.match(r.err, "run 'apt%-get install gcc .*bubblewrap' as root %(there is no sudo%)")
+  t.ok(not r.err:find("no network", 1, true), "nothing was tried")
+end)
+
+t.test("the text is got without root, and a person is told what root could do", function()
+  without_sudo()
+  local r = bootstrap(NO_ROOT, { XDG_CACHE_HOME = t.tmpdir() }, "text")
+  t.eq(r.code, 1)
+  t.match(r.err, "no network\n.*run 'apt%-get update' as root.*dict%-gcide could not be had")
+  t.ok(not r.err:find("apt-get install", 1, true), "to install the package would not help")
+end)
+
 -- Runs `bootstrap.sh text` with a cache of its own and a stand-in for apt-get.
 local function text(cache, apt_get)
   return bootstrap({ ["apt-get"] = apt_get, id = "echo 0" }, { XDG_CACHE_HOME = cache }, "text")
@@ -53,6 +75,17 @@ t.test("a text that cannot be had is said with what to do, and nothing is left",
   t.eq(r.code, 1)
   t.match(r.err, "no network\n.*dict%-gcide could not be had: .*any other text will do: %-%-text FILE")
   t.eq(t.run({ "find", cache, "-type", "f" }).out, "")
+end)
+
+t.test("a cache folder that erlua would not look at is not used, and without any place that is said", function()
+  local home = t.tmpdir()
+  local stand_ins = { ["apt-get"] = "exit 100", id = "echo 0" }
+  local r = bootstrap(stand_ins, { XDG_CACHE_HOME = "relative", HOME = home }, "text")
+  t.eq(r.code, 1)
+  t.eq(t.run({ "ls", home .. "/.cache/erlua" }).out, "text\n")
+  r = bootstrap(stand_ins, { XDG_CACHE_HOME = "", HOME = "" }, "text")
+  t.eq(r.code, 1)
+  t.match(r.err, "no place for the text: set HOME or XDG_CACHE_HOME")
 end)
 
 t.test("a text that is another one than Debian 12's is not taken", function()

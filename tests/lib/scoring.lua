@@ -5,7 +5,7 @@
 --   code      Lua in front of the last `return M`
 --   weights   "own": it has parameters of its own and is trained; else it is given those of the unchanged model
 --   windows   of the held-out text (64 unless told)
---   and what must become of it: outcome, reason (a pattern), or same_loss: that of the unchanged model
+--   and what must become of it: outcome, reason (a pattern), or loss, or same_loss: that of the unchanged model
 
 local M = {}
 

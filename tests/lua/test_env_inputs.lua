@@ -118,6 +118,8 @@ t.test("a study goes on with what it began with: made again where it is gone, re
   r = run(dir, "resume", "s", "--epochs", "3")
   t.eq(r.code, 1)
   t.match(r.err, "%(%w+%.txt of the environment%) has gone since the study began, and what is there now does not make it again")
+  t.eq(os.remove(dir .. "/cache/erlua/text/story.txt"), true)
+  t.match(run(dir, "resume", "s", "--epochs", "3").err, "has gone since the study began. It cannot be made again: .*story.txt, which is not there")
   t.eq(run(dir, "replay", "s").code, 0, "replay needs no data")
 end)
 

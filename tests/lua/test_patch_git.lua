@@ -35,14 +35,20 @@ local function applied(before, diff, note)
   return changed(before, changes)
 end
 
--- Text files alone: a binary one is refused, which is another test's matter.
-local BINARY = "tests/fuzz/corpus"
-
-local function texts(files)
-  for path in pairs(files) do
-    if path:sub(1, #BINARY) == BINARY then files[path] = nil end
+-- Text files alone: a binary one is refused, which is another test's matter.  Leaves out of all trees what is binary
+-- in one of them; the pathspecs that make git do the same.
+local function texts(list)
+  local binary, specs = {}, {}
+  for _, tree in ipairs(list) do
+    for path, bytes in pairs(tree.files) do
+      if bytes:find("\0", 1, true) then binary[path] = true end
+    end
   end
-  return files
+  for path in pairs(binary) do
+    specs[#specs + 1] = ":(exclude,literal)" .. path
+    for _, tree in ipairs(list) do tree.files[path] = nil end
+  end
+  return specs
 end
 
 -- Every step-th commit, newest first, as { rev, files }.
@@ -53,20 +59,21 @@ local function commits(most)
   for i = 1, #all, math.max(1, #all // most) do
     local dir = t.tmpdir()
     t.eq(t.run({ "sh", "-c", 'git -C "$1" archive "$2" | tar -x -C "$3"', "sh", t.source, all[i], dir }).code, 0)
-    list[#list + 1] = { rev = all[i], dir = dir, files = texts(assert(patch.read(dir))) }
+    list[#list + 1] = { rev = all[i], dir = dir, files = assert(patch.read(dir)) }
   end
   return list
 end
 
 t.test("diffs between the commits of the project's history give the other commit, whole and file by file", function()
   needs_history()
-  local list, whole, single = commits(10), 0, 0
+  local list, whole, single = commits(5), 0, 0
+  local specs = texts(list)
   for i, a in ipairs(list) do
     for j, b in ipairs(list) do
       if i ~= j then
         local note = a.rev:sub(1, 8) .. ".." .. b.rev:sub(1, 8)
         local code, diff = git("-C", t.source, "diff", "--no-color", "--no-ext-diff", (i + j) % 2 == 0 and "-M" or "--no-renames", a.rev, b.rev,
-          "--", ".", ":(exclude)" .. BINARY)
+          "--", ".", table.unpack(specs))
         t.eq(code, 0)
         t.eq(applied(a.files, diff, note), b.files, note)
         whole = whole + 1

@@ -61,6 +61,8 @@ t.test("trials are counted by outcome, and only finite rewards make the mean", f
   p:add { outcome = "crash" }
   local s = p:stats(106)
   t.eq({ s.done, s.outcomes, s.best, s.mean, s.left }, { 3, { ok = 2, crash = 1 }, 3.0, 2.0, 2.0 })
+  p:add { outcome = "ok", reward = 2.0 }
+  t.eq(p:stats(108).left, nil, "behind the last trial nothing is known")
 end)
 
 t.test("the time left comes from this run's trials, not from those known before", function()

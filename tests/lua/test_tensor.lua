@@ -112,6 +112,28 @@ t.test("checkpoint recomputes: same gradients, and errors of the function come t
   t.eq(T.is_grad_enabled(), true)
 end)
 
+t.test("a recomputation that goes backward through itself is an error, and one that raises no text too", function()
+  local calls, message = 0, nil
+  local x = T.ones(4, { requires_grad = true })
+  local y
+  y = T.checkpoint(function(a)
+    calls = calls + 1
+    x = nil
+    collectgarbage()
+    if calls == 2 then message = select(2, pcall(y.backward, y, T.ones(4))) end
+    return a * 2
+  end, x)
+  y:backward(T.ones(4))
+  t.match(message, "gradient of checkpoint was computed before")
+  local z = T.checkpoint(function(a)
+    calls = calls + 1
+    if calls == 4 then error(setmetatable({}, { __tostring = function() error("in the text") end })) end
+    return a * 2
+  end, T.ones(1, { requires_grad = true }))
+  t.raises(function() z:backward() end, "raised a table")
+  t.eq(T.is_grad_enabled(), true)
+end)
+
 t.test("a scope frees what was made in it, but for what is returned or kept", function()
   local inner, kept
   local out = T.scope(function()

@@ -78,6 +78,26 @@ t.test("with one run of the baseline any reward above it counts, and the report 
   t.eq({ d.baseline, d.baseline_runs[1].sd, d.confirmation, d.best.confirmed, d.gains }, { 501, json.null, false, false, {} })
 end)
 
+t.test("repeats may be asked for late, and all tasks that ask for what is above wait for those that run", function()
+  local dir = noisy.make { epochs = { {} } }
+  local script = t.write(dir .. "/late.lua", [[
+    local study = erlua.study(erlua.options { env = "x" })
+    study:above_baseline()
+    study:baseline { repeats = 5 }
+    study:trial(study:idea { text = "more", reply = "idea.sh\n```\necho 501 > $ERLUA_OUT/answer\n```\n" })
+    study:log("%d above one run", #study:above_baseline())
+    study:propose { n = 0 }
+    local above = erlua.map({ 1, 2 }, function() return #study:above_baseline() end)
+    study:log("above three: %d, %d", above[1], above[2])
+    return study:report()
+  ]])
+  local r = t.run { t.erlua, script, "--env", dir .. "/env", "--study", dir .. "/study" }
+  t.eq(r.code, 0, r.err)
+  t.match(r.err, "1 above one run\n.*above three: 0, 0\n")
+  t.eq(#reruns(dir .. "/study", "baseline"), 2)
+  noisy.replays(dir .. "/study")
+end)
+
 t.test("a repeat of the baseline that fails is counted, and the others are what is known", function()
   local dir = noisy.make({ repeats = 4, epochs = { {}, {} } })
   t.write(dir .. "/env/idea.sh", '[ $((ERLUA_SEED % 2)) = 1 ] || exit 9; ' .. answer(500) .. "\n")
@@ -215,19 +235,37 @@ t.test("--generalize runs the best ideas with another preset and reports the ran
 end)
 
 -- An environment that trains on a text: the score is its length and the answer, so another text is another scale.
-t.test("--generalize text:FILE runs the best ideas on another text, which the study keeps by its digest", function()
-  local plan = { repeats = 2, epochs = { { answer(510), answer(520) } } }
+local function with_texts(plan)
   local dir = noisy.make(plan, { fields = { inputs = '{ text = "none.txt", prepare = { "sh", "prepare.sh" } }', data = '{ "val.txt" }' },
     evaluate = 'n=$(wc -c < $ERLUA_DATA/val.txt); echo "{\\"score\\": $(($(cat $ERLUA_OUT/answer) * (n - 10)))}" > $ERLUA_METRICS\n' })
   t.write(dir .. "/env/prepare.sh", "cp $ERLUA_TEXT $ERLUA_OUT/val.txt\n")
   t.write(dir .. "/long.txt", "a text of some length")
   t.write(dir .. "/short.txt", "short")
-  local args = noisy.args(dir, plan, "--text", dir .. "/long.txt", "--generalize", "text:" .. dir .. "/short.txt")
-  local r = t.run({ t.erlua, table.unpack(args) }, { env = { XDG_CACHE_HOME = dir .. "/cache" } })
+  return dir, function(...)
+    local args = noisy.args(dir, plan, "--text", dir .. "/long.txt", "--generalize", "text:" .. dir .. "/short.txt", ...)
+    return t.run({ t.erlua, table.unpack(args) }, { env = { XDG_CACHE_HOME = dir .. "/cache" } })
+  end
+end
+
+t.test("--generalize text:FILE runs the best ideas on another text, which the study keeps by its digest", function()
+  local dir, run = with_texts { repeats = 2, epochs = { { answer(510), answer(520) } } }
+  local r = run()
   t.eq(r.code, 0, r.err)
   local g = noisy.json("report", dir .. "/study", "--json").generalization[1]
   t.eq({ g.preset, g.n, g.baseline, g.rank_correlation }, { "text:" .. dir .. "/short.txt", 2, -2500, -1 })
   t.match(r.out, "\n\nOn the text /")
+  noisy.replays(dir .. "/study")
+end)
+
+t.test("what was made of that text may be gone when the study goes on, and has no part in its journal", function()
+  local dir, run = with_texts { repeats = 1, epochs = { { answer(510), answer(520) } } }
+  local r = run("--budget", "jobs=7")
+  t.eq(r.code, 3, "it stops among the runs on the other text")
+  t.run { "rm", "-r", dir .. "/cache" }
+  r = t.run({ t.erlua, "resume", dir .. "/study", "--budget", "jobs=100" }, { env = { XDG_CACHE_HOME = dir .. "/cache" } })
+  t.eq(r.code, 0, r.err)
+  t.eq(noisy.json("report", dir .. "/study", "--json").generalization[1].n, 2)
+  t.eq(engine.sql(dir .. "/study", "SELECT count(*) FROM effects WHERE call = 'prepare'"), "0")
   noisy.replays(dir .. "/study")
 end)
 
@@ -332,6 +370,22 @@ t.test("a study that goes on on another machine measures its baseline there and 
   t.eq({ d.gains[1].id, d.gains[1].confirmed, d.gains[1].baseline }, { 2, true, d.baseline_runs[2].mean })
   t.match(r.stdout, "baseline on two ")
   noisy.replays(dir .. "/study")
+end)
+
+t.test("the best trial is compared with the baseline of the machine where it ran", function()
+  local plan = { repeats = 3, epochs = { { answer(520) }, { answer(510) } } }
+  local dir = noisy.make(plan)
+  local function on(host, epochs)
+    local args = noisy.args(dir, { epochs = { table.unpack(plan.epochs, 1, epochs) } })
+    local r = engine.run(args, { env = { ERLUA_HOST = host } })
+    t.eq(r.code, 0, r.stderr)
+  end
+  on("one", 1)
+  on("two", 2)
+  local d = noisy.json("report", dir .. "/study", "--json")
+  t.eq({ d.best.id, #d.baseline_runs, d.baseline == d.baseline_runs[2].mean }, { 2, 2, true })
+  t.ok(d.baseline_runs[1].mean ~= d.baseline, "the two machines differ")
+  t.eq(d.best.improvement, d.best.reward - d.baseline_runs[1].mean)
 end)
 
 t.test("epochs raised behind a confirmation keep it, go on, and confirm again at the new end", function()

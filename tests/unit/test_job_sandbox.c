@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include "job_rig.h"
 
@@ -42,6 +43,12 @@ static void secrets_of_the_machine_are_not_there(void **state) {
   (void)state;
   expect("for f in /etc/shadow /etc/gshadow /run /var /home /root /opt /srv /mnt /boot /sys; do"
          "  test ! -e $f || { echo $f is there; exit 1; }; done");
+}
+
+static void the_machines_dictionaries_are_not_there(void **state) {
+  (void)state;
+  if (access("/usr/share/dictd", F_OK) != 0) skip();
+  expect("set -- $(ls -A /usr/share/dictd); test $# = 0 && ! ( : > /usr/share/dictd/x ) 2>/dev/null");
 }
 
 static void folders_of_other_jobs_are_not_there(void **state) {
@@ -247,8 +254,9 @@ static void killing_the_supervisor_ends_the_whole_tree(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_rig, close_rig)
   const struct CMUnitTest tests[] = {
-    T(secrets_of_the_machine_are_not_there), T(folders_of_other_jobs_are_not_there),
-    T(the_engines_process_is_not_in_proc), T(the_working_folder_is_the_workspace_and_writable),
+    T(secrets_of_the_machine_are_not_there), T(the_machines_dictionaries_are_not_there),
+    T(folders_of_other_jobs_are_not_there), T(the_engines_process_is_not_in_proc),
+    T(the_working_folder_is_the_workspace_and_writable),
     T(nothing_else_can_be_written), T(tmp_and_shm_are_there_and_bounded), T(an_artifact_is_read_only),
     T(binds_of_the_caller_come_in_as_asked), T(a_bind_of_something_missing_is_a_failed_launch),
     T(the_job_is_nobody_without_capabilities), T(a_unix_socket_outside_cannot_be_reached), T(there_is_no_network),

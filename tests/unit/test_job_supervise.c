@@ -58,6 +58,14 @@ static void cpu_is_added_up_without_a_cgroup(void **state) {
   expect_in_exit("ended cpu\n");
 }
 
+static void cpu_of_children_that_nobody_waits_for_is_added_up(void **state) {
+  (void)state;
+  assert_int_equal(supervise("--no-cgroup --cpu 1.2",
+                             "exec perl -e \"\\$SIG{CHLD} = q(IGNORE);"
+                             " for (1 .. 20) { if (!fork) { 1 while (times)[0] < 0.5; exit } wait }\""), 0);
+  expect_in_exit("ended cpu\n");
+}
+
 static void a_cpu_budget_is_added_up_without_a_cgroup(void **state) {
   (void)state;
   assert_int_equal(supervise("--no-cgroup --budget 0.3 --budget-is-cpu", "(while :; do :; done) & while :; do :; done"), 0);
@@ -132,6 +140,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     T(memory_is_added_up_without_a_cgroup), T(shared_pages_are_counted_once),
     T(processes_are_added_up_without_a_cgroup), T(cpu_is_added_up_without_a_cgroup),
+    T(cpu_of_children_that_nobody_waits_for_is_added_up),
     T(a_cpu_budget_is_added_up_without_a_cgroup), T(an_unknown_option_starts_nothing), T(a_missing_folder_is_told),
     T(a_second_sigterm_ends_the_grace), T(other_signals_do_not_end_it), T(the_curve_of_an_earlier_start_is_gone),
   };

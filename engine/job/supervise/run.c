@@ -35,6 +35,7 @@ typedef struct {
   const char *verdict;                     /* why the supervisor ended it; NULL if it did not */
   char reason[256];
   uint64_t peak;
+  sv_ledger ledger;
   double cpu;                              /* the most that was ever counted */
   bool disk_full;                          /* once seen, kept: what was written then may be half */
 } run;
@@ -55,13 +56,18 @@ static double cpu_so_far(run *r, double living) {
   return r->cpu;
 }
 
+static void look_at_tree(run *r, sv_usage *u) {
+  sv_tree_usage(getpid(), &r->ledger, u);
+  if (u->seen > r->cpu) r->cpu = u->seen;
+}
+
 /* ---- ending ---- */
 
 /* What dies with the init of its sandbox is waited for by nobody, and its time
  * would be lost: it is counted before. */
 static void kill_all(run *r) {
   sv_usage u;
-  sv_tree_usage(getpid(), &u);
+  look_at_tree(r, &u);
   cpu_so_far(r, u.cpu);
   r->killed = true;
   sv_tree_signal(getpid(), SIGKILL);
@@ -167,11 +173,11 @@ static double cpu_interval(const sv_options *o, double used) {
 static void sample(run *r) {
   const sv_options *o = r->o;
   double before = sv_now(), wait = SAMPLE_EVERY, took;
-  sv_usage u = {0, 0, 0};
+  sv_usage u = {0};
   bool walk = (o->memory > 0 && r->cg.dir[SV_CG_MEMORY][0] == '\0') ||
               (o->processes > 0 && r->cg.dir[SV_CG_PIDS][0] == '\0') ||
               (counts_cpu(o) && r->cg.dir[SV_CG_CPU][0] == '\0');
-  if (walk) sv_tree_usage(getpid(), &u);
+  if (walk) look_at_tree(r, &u);
   if (u.memory > r->peak) r->peak = u.memory;
   if (o->memory > 0) check_memory(r, &u);
   if (o->processes > 0) check_processes(r, &u);
@@ -334,7 +340,7 @@ static void tell_own_end(const run *r, sv_outcome *out) {
 
 /* What a short job did between two looks still counts. */
 static void last_look(run *r, double cpu) {
-  sv_usage none = {0, 0, 0};
+  sv_usage none = {0};
   if (r->verdict != NULL) return;
   if (r->o->memory > 0) check_memory(r, &none);
   if (r->o->processes > 0 && r->cg.dir[SV_CG_PIDS][0] != '\0') check_processes(r, &none);
@@ -410,5 +416,6 @@ void sv_run(const sv_options *o, int dir, int signals, sv_outcome *out) {
     sv_stream_end(r.err);
     conclude(&r, out);
   }
+  free(r.ledger.list);
   sv_cgroup_remove(&r.cg);
 }

@@ -64,15 +64,29 @@ typedef struct {
 void sv_stream_read(sv_stream *s);                /* takes what is there, never waits */
 void sv_stream_end(sv_stream *s);                 /* the last bytes, the note and the tail */
 
+/* ---- ledger.c: what processes used that nobody waited for ---- */
+typedef struct { pid_t pid; unsigned long long began; double cpu; bool noted; } sv_seen;
+
+typedef struct {
+  sv_seen *list;                   /* the living */
+  size_t n, cap, next;
+  double gone;                     /* CPU seconds of the others, as far as they were seen */
+} sv_ledger;
+
+void sv_ledger_note(sv_ledger *l, pid_t pid, unsigned long long began, double cpu);
+double sv_ledger_sum(sv_ledger *l);               /* after all of a look are noted: of all that were ever seen */
+
 /* ---- tree.c: the processes of the job ---- */
 typedef struct {
   uint64_t tasks;                  /* threads and processes alive */
   uint64_t memory;                 /* anonymous and shared memory, bytes; an upper bound */
   double cpu;                      /* of the living and of the children they waited for */
+  double seen;                     /* of all that the ledger has seen, also of those that nobody waited for */
 } sv_usage;
 
 void sv_tree_signal(pid_t root, int sig);         /* every descendant of root, parents first */
-void sv_tree_usage(pid_t root, sv_usage *u);
+void sv_tree_usage(pid_t root, sv_ledger *l, sv_usage *u);
+unsigned long long sv_tree_began(pid_t pid);      /* when a process began, in ticks; 0 if there is none */
 uint64_t sv_tree_memory(pid_t root);              /* exact: shared pages counted by their share */
 
 /* ---- disk.c ---- */

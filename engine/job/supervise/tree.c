@@ -126,15 +126,26 @@ void sv_tree_signal(pid_t root, int sig) {
   free(l.pid);
 }
 
-static void add_usage(pid_t pid, sv_usage *u) {
+unsigned long long sv_tree_began(pid_t pid) {
+  char text[1024];
+  const char *f = stat_fields(pid, text, sizeof text);
+  for (int field = 3; f != NULL && field < 22; field++) {    /* from the state to the start, as proc(5) numbers them */
+    f = strchr(f, ' ');
+    if (f != NULL) f++;
+  }
+  return f != NULL ? strtoull(f, NULL, 10) : 0;
+}
+
+static void add_usage(pid_t pid, sv_ledger *l, sv_usage *u) {
   char path[64], text[1024], state;
-  unsigned long long size, resident, shared, ut, st, cut, cst;
+  unsigned long long size, resident, shared, ut, st, cut, cst, began;
   long threads;
   double tick = (double)sysconf(_SC_CLK_TCK);
   const char *f = stat_fields(pid, text, sizeof text);
   if (f == NULL) return;
-  if (sscanf(f, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %ld",
-             &state, &ut, &st, &cut, &cst, &threads) != 6) return;
+  if (sscanf(f, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %ld %*d %llu",
+             &state, &ut, &st, &cut, &cst, &threads, &began) != 7) return;
+  sv_ledger_note(l, pid, began, (double)(ut + st) / tick);
   u->cpu += (double)(ut + st + cut + cst) / tick;
   if (state == 'Z' || state == 'X') return;
   u->tasks += (uint64_t)threads;
@@ -143,11 +154,12 @@ static void add_usage(pid_t pid, sv_usage *u) {
     u->memory += resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void sv_tree_usage(pid_t root, sv_usage *u) {
+void sv_tree_usage(pid_t root, sv_ledger *ledger, sv_usage *u) {
   pids l = descendants(root);
   size_t i;
   memset(u, 0, sizeof *u);
-  for (i = 0; i < l.n; i++) add_usage(l.pid[i], u);
+  for (i = 0; i < l.n; i++) add_usage(l.pid[i], ledger, u);
+  u->seen = sv_ledger_sum(ledger);
   free(l.pid);
 }
 

@@ -7,9 +7,19 @@ enum { PIECE = 16384 };
 
 typedef struct { const er_param *p; const er_adamw *adamw; const er_sgd *sgd; } step;
 
-/* The weights as reals: the master copy where there is one. */
+/* The master copy of weights in bf16.  A weight that is not its rounding was written over since (a checkpoint was
+ * loaded, say), and the copy goes on from there. */
+static real *master(const er_param *p, int64_t at, int64_t n) {
+  real *w = (real *)p->master + at;
+  const uint16_t *now = er_at(p->p, p->pt, at);
+  if (p->pt == ER_BF16)
+    ER_SIMD for (int64_t i = 0; i < n; i++) w[i] = er_to_bf16((float)w[i]) == now[i] ? w[i] : (real)er_from_bf16(now[i]);
+  return w;
+}
+
+/* The weights as reals. */
 static real *weights(const er_param *p, int64_t at, int64_t n, real *buf) {
-  if (p->master != NULL) return (real *)p->master + at;
+  if (p->master != NULL) return master(p, at, n);
   const real *w = K(load)(p->pt, er_at(p->p, p->pt, at), 1, n, buf);
   return w == buf ? buf : (real *)p->p + at;
 }
