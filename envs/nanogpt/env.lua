@@ -26,8 +26,8 @@ Rules:
   evaluate = { "erlua", "evaluate.lua" },
   metric   = "val_loss", direction = "min",                -- nats a token; bits_per_byte stands beside it
   reward   = function(m) return 1 / m.val_loss end,
-  -- Counts of what follows three or four bytes, packed into the numbers that are allowed, come to 1.52 and less. No limit
-  -- tells such a table from weights of 32 bits: whoever is below is to be looked at.
+  -- Counts of what follows up to three bytes, packed into the numbers that are allowed, come to 1.52. No limit tells such a
+  -- table from weights of 32 bits: whoever is below is to be looked at.
   plausible = { min = 1.6 },
   budget   = { cpu = "10s" },
   limits   = { wall = "5m", memory = "2G" },

@@ -157,7 +157,7 @@ static inline bool process_with(const char *word) {
 /* For what the kernel does a moment later: ends as soon as it is true, so it measures nothing. */
 static inline bool soon_gone(const char *word) {
   int i;
-  for (i = 0; i < 200 && process_with(word); i++) usleep(10000);
+  for (i = 0; i < 2000 && process_with(word); i++) usleep(10000);
   return !process_with(word);
 }
 
