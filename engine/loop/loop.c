@@ -2,6 +2,7 @@
 
 #include "loop/loop.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -68,22 +69,30 @@ static void timer_fired(uv_timer_t *uv) {
   t->fn(t->ud);
 }
 
+/* libuv counts whole milliseconds from the last full one, so that many of them from now
+ * end up to one too early where the loop turns meanwhile: a sleep is never shorter than
+ * asked for. */
+static uint64_t ticks(uv_loop_t *uv, double seconds) {
+  double due;
+  uv_update_time(uv);
+  if (seconds <= 0) return 0;
+  due = ceil(((double)uv_hrtime() + seconds * 1e9) * 1e-6) - (double)uv_now(uv);
+  return due > 0 ? (uint64_t)due : 0;
+}
+
 er_timer *er_timer_start(er_loop *l, double seconds, double repeat, er_loop_fn fn, void *ud) {
   er_timer *t = er_calloc(1, sizeof *t);
   t->fn = fn;
   t->ud = ud;
   uv_timer_init(&l->uv, &t->uv);
-  uv_update_time(&l->uv);
-  /* Rounded up: a sleep is never shorter than asked for. */
-  uv_timer_start(&t->uv, timer_fired, (uint64_t)(seconds * 1000 + 0.999), (uint64_t)(repeat * 1000));
+  uv_timer_start(&t->uv, timer_fired, ticks(&l->uv, seconds), (uint64_t)(repeat * 1000));
   return t;
 }
 
 void er_timer_set(er_timer *t, double seconds) {
   uv_timer_stop(&t->uv);
   if (seconds < 0) return;
-  uv_update_time(t->uv.loop);
-  uv_timer_start(&t->uv, timer_fired, (uint64_t)(seconds * 1000 + 0.999), 0);
+  uv_timer_start(&t->uv, timer_fired, ticks(t->uv.loop, seconds), 0);
 }
 
 void er_timer_stop(er_timer *t) {
