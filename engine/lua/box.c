@@ -98,19 +98,6 @@ static int counted_xpcall(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* upvalue: the library's own */
-static int plain_setmetatable(lua_State *L) {
-  if (lua_istable(L, 2)) {
-    lua_pushliteral(L, "__gc");
-    if (lua_rawget(L, 2) != LUA_TNIL) return luaL_error(L, "setmetatable: there are no finalizers (__gc) here");
-    lua_pop(L, 1);
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
 /* ---- the libraries ------------------------------------------------------------------- */
 
 static void remove_names(lua_State *L, const char *table, const char *const *names) {
@@ -140,7 +127,7 @@ static int open_box_libs(lua_State *L) {
   lua_register(L, "pcall", counted_pcall);
   lua_register(L, "xpcall", counted_xpcall);
   lua_getglobal(L, "setmetatable");
-  lua_pushcclosure(L, plain_setmetatable, 1);
+  lua_pushcclosure(L, er_det_setmetatable, 1);
   lua_setglobal(L, "setmetatable");
   return 0;
 }

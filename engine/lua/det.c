@@ -444,3 +444,15 @@ void er_det_open(lua_State *L) {
   set_field(L, "math", "random", det_random, 0);
   set_field(L, "math", "randomseed", det_randomseed, 0);
 }
+
+int er_det_setmetatable(lua_State *L) {
+  if (lua_istable(L, 2)) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) != LUA_TNIL) return luaL_error(L, "setmetatable: there are no finalizers (__gc) here");
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}

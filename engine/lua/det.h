@@ -11,4 +11,8 @@ void er_det_open(lua_State *L);        /* det.c: order, text, numbers */
 void er_det_open_control(lua_State *L); /* control.c: pcall, xpcall, coroutine.* */
 void er_det_open_world(lua_State *L);  /* world.c: os, io, collectgarbage, setmetatable */
 
+/* setmetatable for restricted states, which have no finalizers: those run where no
+ * hook does.  Upvalue: the library's own. */
+int er_det_setmetatable(lua_State *L);
+
 #endif

@@ -48,19 +48,6 @@ static int timed_xpcall(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Finalizers run where no hook does: there are none.  upvalue: the library's own */
-static int plain_setmetatable(lua_State *L) {
-  if (lua_istable(L, 2)) {
-    lua_pushliteral(L, "__gc");
-    if (lua_rawget(L, 2) != LUA_TNIL) return luaL_error(L, "setmetatable: there are no finalizers (__gc) here");
-    lua_pop(L, 1);
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
 /* load(chunk, name, mode, env): bytecode is unverified, so that the mode is always "t".  upvalue: the library's own */
 static int text_load(lua_State *L) {
   bool with_env = !lua_isnone(L, 4);
@@ -245,7 +232,7 @@ static void open_base(lua_State *L) {
   luaL_setfuncs(L, own, 0);
   lua_getglobal(L, LUA_MATHLIBNAME);
   luaL_setfuncs(L, maths, 0);
-  wrap(L, "setmetatable", plain_setmetatable);
+  wrap(L, "setmetatable", er_det_setmetatable);
   wrap(L, "load", text_load);
 }
 

@@ -4,6 +4,7 @@
 local http = require("erlua.core.http")
 local fs = require("erlua.core.fs")
 local json = require("erlua.json")
+local responses = require("erlua.response")
 
 local M = {}
 
@@ -15,15 +16,6 @@ local MOST_LISTED = 16 << 20
 local AGAIN = { ECUT = true, EIDLE = true, ECONNECT = true, ETIMEDOUT = true, EDNS = true, EBUSY = true }
 
 -- ---- what there is ----------------------------------------------------------------------
-
-local function read_all(response)
-  local parts = {}
-  while true do
-    local bytes, message, code = response:read()
-    if not bytes then return not message and table.concat(parts) or nil, message, code end
-    parts[#parts + 1] = bytes
-  end
-end
 
 -- A status that is no success, as a message and a code.
 local function refused(url, status)
@@ -42,7 +34,7 @@ local function list(spec)
   if not response then return nil, message, code end
   if response.status ~= 200 then return refused(url, response.status) end
   local body
-  body, message, code = read_all(response)
+  body, message, code = responses.read_all(response)
   if not body then return nil, message, code end
   local rows = json.decode(body)
   if type(rows) ~= "table" then return nil, url .. ": the answer is no list of files", "format" end

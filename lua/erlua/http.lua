@@ -4,6 +4,7 @@ local core = require("erlua.core.http")
 local fs = require("erlua.core.fs")
 local json = require("erlua.core.json")
 local task = require("erlua.core.task")
+local responses = require("erlua.response")
 
 local M = {}
 
@@ -50,22 +51,13 @@ end
 local function widen(bytes) return (bytes:gsub("[\x80-\xff]", WIDEN)) end
 local function narrow(text) return (text:gsub("[\xc2\xc3][\x80-\xbf]", NARROW)) end
 
-local function read_all(response)
-  local parts = {}
-  while true do
-    local bytes, message, code = response:read()
-    if not bytes then return not message and table.concat(parts) or nil, message, code end
-    parts[#parts + 1] = bytes
-  end
-end
-
 -- The effect's body: status, headers, body as text | nil, message, code.
 local function ask(request)
   local flight <close> = task.calling()
   local response <close>, message, code = core.request(request)
   if not response then return nil, message, code end
   local body
-  body, message, code = read_all(response)
+  body, message, code = responses.read_all(response)
   if not body then return nil, message, code end
   local headers = json.object {}
   for name, value in pairs(response.headers) do headers[widen(name)] = widen(value) end
