@@ -154,11 +154,15 @@ static inline bool process_with(const char *word) {
   return found;
 }
 
-/* For what the kernel does a moment later: ends as soon as it is true, so it measures nothing. */
+/* For what the kernel does a moment later: true as soon as ten looks in a row found nothing, so it measures
+ * nothing. One look is not enough: a process between its fork and its exec does not carry the word yet. */
 static inline bool soon_gone(const char *word) {
-  int i;
-  for (i = 0; i < 2000 && process_with(word); i++) usleep(10000);
-  return !process_with(word);
+  int i, absent = 0;
+  for (i = 0; i < 2000 && absent < 10; i++) {
+    absent = process_with(word) ? 0 : absent + 1;
+    usleep(10000);
+  }
+  return absent == 10;
 }
 
 static inline bool sandbox_works(void) {
