@@ -28,18 +28,17 @@ void er_buf_add(er_buf *b, const void *bytes, size_t n) {
 void er_buf_str(er_buf *b, const char *s) { er_buf_add(b, s, strlen(s)); }
 void er_buf_char(er_buf *b, char c) { er_buf_add(b, &c, 1); }
 
+/* Most fit in what is left of the buffer, and are formatted once. */
 void er_buf_fmt(er_buf *b, const char *fmt, ...) {
+  size_t left = b->cap - b->len;
   va_list ap, again;
   int n;
   va_start(ap, fmt);
   va_copy(again, ap);
-  n = vsnprintf(NULL, 0, fmt, ap);
+  n = vsnprintf(left > 0 ? b->ptr + b->len : NULL, left, fmt, ap);
   va_end(ap);
-  if (n > 0) {
-    char *to = er_buf_room(b, (size_t)n);
-    vsnprintf(to, (size_t)n + 1, fmt, again);
-    b->len += (size_t)n;
-  }
+  if (n > 0 && (size_t)n >= left) vsnprintf(er_buf_room(b, (size_t)n), (size_t)n + 1, fmt, again);
+  if (n > 0) b->len += (size_t)n;
   va_end(again);
 }
 

@@ -15,9 +15,14 @@
 #include "base/mem.h"
 
 char *er_path_join(const char *dir, const char *name) {
-  size_t n = strlen(dir);
+  size_t n = strlen(dir), m = strlen(name) + 1;
+  char *path;
   if (name[0] == '/' || n == 0) return er_strdup(name);
-  return er_asprintf("%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+  path = er_malloc(n + 1 + m);
+  memcpy(path, dir, n);
+  if (path[n - 1] != '/') path[n++] = '/';
+  memcpy(path + n, name, m);
+  return path;
 }
 
 const char *er_path_base(const char *path) {
@@ -96,31 +101,6 @@ int er_file_write(const char *path, const void *bytes, size_t n, unsigned mode, 
   if (fd < 0) return er_fail_errno(err, errno, "cannot write %s", path);
   if (write_all(fd, bytes, n) < 0) eno = errno;
   if (close(fd) < 0 && eno == 0) eno = errno;
-  return eno != 0 ? er_fail_errno(err, eno, "cannot write %s", path) : 0;
-}
-
-static int fsync_dir_of(const char *path) {
-  char *dir = er_path_dir(path);
-  int rc = 0, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  er_free(dir);
-  if (fd < 0) return -1;
-  if (fsync(fd) < 0) rc = -1;
-  close(fd);
-  return rc;
-}
-
-int er_file_replace(const char *path, const void *bytes, size_t n, unsigned mode, er_err *err) {
-  char *tmp = er_asprintf("%s.%d.tmp", path, (int)getpid());
-  int eno = 0, fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (fd < 0) {
-    eno = errno;
-  } else {
-    if (write_all(fd, bytes, n) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0) eno = errno;
-    close(fd);
-    if (eno == 0 && (rename(tmp, path) < 0 || fsync_dir_of(path) < 0)) eno = errno;
-    if (eno != 0) unlink(tmp);
-  }
-  er_free(tmp);
   return eno != 0 ? er_fail_errno(err, eno, "cannot write %s", path) : 0;
 }
 

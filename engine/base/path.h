@@ -27,7 +27,7 @@ int er_file_read(const char *path, size_t max, er_buf *out, er_err *err);
 /* Writes the file in place (create or truncate), mode as given. */
 int er_file_write(const char *path, const void *bytes, size_t n, unsigned mode, er_err *err);
 
-/* Writes beside it, fsyncs, renames: the file is the old or the new one. */
+/* Writes beside it, fsyncs, renames: the file is the old or the new one (newfile.h). */
 int er_file_replace(const char *path, const void *bytes, size_t n, unsigned mode, er_err *err);
 
 int er_mkdirs(const char *path, unsigned mode, er_err *err);   /* existing folders are fine */

@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "job/room.h"
 #include "job/supervise/codes.h"
 
 /* Without a sandbox a job can put anything in the place of these files: a link
  * is not followed, a pipe not waited for. */
 static int open_in(const char *dir, const char *name) {
-  char *path = er_asprintf("%s/%s", dir, name);
+  char *path = er_path_join(dir, name);
   int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), eno = errno;
   struct stat st;
   er_free(path);

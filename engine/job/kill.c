@@ -20,7 +20,7 @@ void er_jobs_kill_all(er_jobs *js) {
     if (j->spec.limits.grace_s > grace) grace = j->spec.limits.grace_s;
     js->launcher->cancel(j);
   }
-  until = er_clock_mono() + grace + 2;
+  until = er_clock_mono() + grace + 10;           /* a busy machine; each goes as soon as it can */
   for (er_job *j = js->all; j != NULL; j = j->next) {
     if (j->state != ER_JOB_RUNNING) continue;
     wait_for_end(j, until);

@@ -54,10 +54,12 @@ static int run_short(const char *const *argv, int which, char *out, size_t size)
 /* ---- the sandbox ---- */
 
 static const char *advice(const char *said) {
-  if (strstr(said, "etting up uid map") != NULL || strstr(said, "ermission") != NULL || strstr(said, "ermitted") != NULL)
+  if (strstr(said, "etting up uid map") != NULL || strstr(said, "ermission") != NULL ||
+      strstr(said, "ermitted") != NULL)
     return "user namespaces are refused here: allow them (sysctl kernel.unprivileged_userns_clone=1, on Ubuntu "
            "kernel.apparmor_restrict_unprivileged_userns=0; in a container, run it with user namespaces or privileged)";
-  if (strstr(said, "No space left") != NULL) return "user namespaces are used up: raise sysctl user.max_user_namespaces";
+  if (strstr(said, "No space left") != NULL)
+    return "user namespaces are used up: raise sysctl user.max_user_namespaces";
   return "see what bwrap says, and whether this container allows mounts";
 }
 

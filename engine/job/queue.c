@@ -38,11 +38,13 @@ er_jobs *er_jobs_new(struct er_loop *loop, const er_jobs_opts *o, er_err *err) {
   er_jobs *js;
   char *bwrap = o->sandbox ? er_sandbox_find() : NULL;
   if (o->sandbox && bwrap == NULL) {
-    er_fail(err, "sandbox", "bwrap is not there: install the package bubblewrap, or pass --no-sandbox to run foreign code unprotected");
+    er_fail(err, "sandbox",
+            "bwrap is not there: install the package bubblewrap, or pass --no-sandbox to run foreign code unprotected");
     return NULL;
   }
   if (o->supervise == NULL || access(o->supervise, X_OK) < 0) {
-    er_fail(err, "ENOENT", "cannot run the supervisor %s: is erlua installed whole?", o->supervise ? o->supervise : "(none)");
+    er_fail(err, "ENOENT", "cannot run the supervisor %s: is erlua installed whole?",
+            o->supervise ? o->supervise : "(none)");
     er_free(bwrap);
     return NULL;
   }

@@ -38,7 +38,8 @@ void er_words_fmt(er_words *w, const char *fmt, ...) {
   n = vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
   word = er_malloc((size_t)n + 1);
-  vsnprintf(word, (size_t)n + 1, fmt, again);
+  if ((size_t)n < sizeof text) memcpy(word, text, (size_t)n + 1);
+  else vsnprintf(word, (size_t)n + 1, fmt, again);
   va_end(again);
   if (w->owned == w->own_cap) {
     w->own_cap = w->own_cap ? w->own_cap * 2 : 32;

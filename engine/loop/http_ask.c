@@ -21,8 +21,8 @@ static char *part(const er_curl *c, CURLU *u, CURLUPart which, unsigned flags) {
 }
 
 static int bad_url(er_err *err, const char *why) {
-  return er_fail(err, "EURL", "this is no URL that can be asked (%s): write it as http://host:port/path or https://host/path",
-                 why);
+  return er_fail(err, "EURL",
+                 "this is no URL that can be asked (%s): write it as http://host:port/path or https://host/path", why);
 }
 
 /* Takes what the request needs to know of its URL. */
@@ -83,11 +83,14 @@ static void add_line(er_http_req *r, const char *line) {
 static int add_header(er_http_req *r, const char *line, er_err *err) {
   const char *colon = strchr(line, ':'), *value = colon;
   if (colon == NULL || !is_token(line, (size_t)(colon - line)))
-    return er_fail(err, "EHEADER", "a header has no proper name: write it as \"Name: value\", the name of letters, digits and "
+    return er_fail(err, "EHEADER",
+                   "a header has no proper name: write it as \"Name: value\", the name of letters, digits and "
                    "dashes");
   if (strpbrk(line, "\r\n") != NULL)
-    return er_fail(err, "EHEADER", "the value of header %.*s holds a line break: a key read from a file often ends with one; "
-                   "remove it", (int)(colon - line), line);
+    return er_fail(err, "EHEADER",
+                   "the value of header %.*s holds a line break: a key read from a file often ends with one; "
+                   "remove it",
+                   (int)(colon - line), line);
   if (named(line, "Content-Length") || named(line, "Transfer-Encoding"))
     return er_fail(err, "EHEADER", "header %.*s is not for the caller to set: it follows from the body",
                    (int)(colon - line), line);
@@ -249,8 +252,10 @@ static int judge(er_http_req *r, const char *from, const char *origin, er_err *e
   bool repeatable = r->body == NULL && (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0);
   if (++r->redirects > MAX_REDIRECTS) return refuse(r, from, "more than 5 redirects", err);
   if (r->bound && strcmp(origin, r->origin) != 0)
-    return refuse(r, from, "a request with headers or a body stays at its host, so that no key leaves it; if this is the "
-                           "right place, use its URL", err);
+    return refuse(r, from,
+                  "a request with headers or a body stays at its host, so that no key leaves it; if this is the "
+                  "right place, use its URL",
+                  err);
   if (!repeatable && r->status != 307 && r->status != 308)
     return refuse(r, from, "only 307 and 308 repeat a request that is no GET; use that URL itself", err);
   return 0;

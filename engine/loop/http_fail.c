@@ -37,7 +37,8 @@ static const failure failures[] = {
 
 static const failure *find(const er_http_req *r, CURLcode rc) {
   static const failure chunks = {CURLE_OK, "EPROTO", "the parts of its reply do not fit together"};
-  static const failure tunnel = {CURLE_OK, "ECONNECT", "the proxy refused; check the one that https_proxy or all_proxy names"};
+  static const failure tunnel = {CURLE_OK, "ECONNECT",
+                                 "the proxy refused; check the one that https_proxy or all_proxy names"};
   static const failure other = {CURLE_OK, "EPROTO", "the server does not speak HTTP as it should: check host and port"};
   /* libcurl has one code for these and for a cut; only its words differ. */
   if (strstr(r->detail, "chunked-encoding") != NULL) return &chunks;

@@ -11,7 +11,8 @@
 static const char LIBRARY[] = "libcurl.so.4";
 
 static int missing(er_err *err, const char *why) {
-  return er_fail(err, "ENOCURL", "cannot load %s, which HTTP needs: %s. Install it: apt-get install libcurl4", LIBRARY, why);
+  return er_fail(err, "ENOCURL", "cannot load %s, which HTTP needs: %s. Install it: apt-get install libcurl4", LIBRARY,
+                 why);
 }
 
 int er_curl_load(er_curl *c, er_err *err) {

@@ -74,8 +74,10 @@ static void timer_fired(uv_timer_t *uv) {
  * asked for. */
 static uint64_t ticks(uv_loop_t *uv, double seconds) {
   double due;
-  uv_update_time(uv);
-  if (seconds <= 0) return 0;
+  if (seconds <= 0) {
+    uv_update_time(uv);
+    return 0;
+  }
   due = ceil(((double)uv_hrtime() + seconds * 1e9) * 1e-6) - (double)uv_now(uv);
   return due > 0 ? (uint64_t)due : 0;
 }

@@ -34,9 +34,11 @@ static char *summary(const char *kind, const char *call, size_t len) {
 
 static void mismatch(er_host *h, const char *line, const char *asked, const er_effect_row *row) {
   er_err err;
-  er_fail(&err, "journal", "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, where the journal"
-          " has `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
-          h->script != NULL ? h->script : "the strategy", line, asked, row->seq, row->path, row->kind, row->call, row->line);
+  er_fail(&err, "journal",
+          "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, "
+          "where the journal has `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
+          h->script != NULL ? h->script : "the strategy", line, asked, row->seq, row->path, row->kind, row->call,
+          row->line);
   er_host_fatal(h, &err);
 }
 
@@ -47,8 +49,10 @@ static void check_end(er_host *h, const er_task *t, int64_t seq, const char *lin
   er_effect_row next;
   er_err err;
   if (er_journal_later(h->source, t->path, seq, &next, &err) != 1) return;
-  er_fail(&err, "journal", "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, which the journal does "
-          "not have although it goes on with `%s %s` of %s. Run the script as it was (`erlua resume`), or start anew with --new",
+  er_fail(&err, "journal",
+          "%s no longer matches its journal: %s asks for `%s` as effect %" PRId64 " of task %s, which the journal does "
+          "not have although it goes on with `%s %s` of %s. "
+          "Run the script as it was (`erlua resume`), or start anew with --new",
           h->script != NULL ? h->script : "the strategy", line, asked, seq, t->path, next.kind, next.call, next.line);
   er_host_fatal(h, &err);
 }
@@ -258,7 +262,9 @@ static er_op *expiry(er_host *h, const char *path) {
   return t != NULL && t->cancelled && t->started ? er_task_expiry(t) : NULL;
 }
 
-static bool is_expiry(const er_effect_row *row) { return row->path[0] != '\0' && row->path[strlen(row->path) - 1] == '!'; }
+static bool is_expiry(const er_effect_row *row) {
+  return row->path[0] != '\0' && row->path[strlen(row->path) - 1] == '!';
+}
 
 static er_op *pending(er_host *h, const er_effect_row *row) {
   if (is_expiry(row)) return expiry(h, row->path);
@@ -276,8 +282,10 @@ static bool was_cancelled(er_host *h, const er_effect_row *row) {
 
 static void lost_place(er_host *h, const er_effect_row *row) {
   er_err err;
-  er_fail(&err, "journal", "%s no longer matches its journal: the journal goes on with `%s %s` of %s (effect %" PRId64
-          " of task %s), which the script does not ask for any more. Run the script as it was (`erlua resume`), or start anew with --new",
+  er_fail(&err, "journal",
+          "%s no longer matches its journal: the journal goes on with `%s %s` of %s (effect %" PRId64 " of task %s), "
+          "which the script does not ask for any more. "
+          "Run the script as it was (`erlua resume`), or start anew with --new",
           h->script != NULL ? h->script : "the strategy", row->kind, row->call, row->line, row->seq, row->path);
   er_host_fatal(h, &err);
 }

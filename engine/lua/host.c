@@ -213,7 +213,7 @@ static bool keep_running(er_host *h) {
   return true;
 }
 
-/* Everything that lives waits for more budget or for a model that does not answer. */
+/* Everything that lives waits for more budget, for a model that does not answer, or for the clock. */
 static bool is_idle(const er_host *h) {
   int barred = h->jobs != NULL ? er_jobs_barred(h->jobs) : 0;
   return h->start_first == NULL && h->ready_first == NULL && h->done_first == NULL && h->n_running <= h->n_held + barred;
@@ -228,8 +228,20 @@ void er_host_stop(er_host *h, const char *why, bool now) {
 
 static bool main_done(const er_host *h) { return h->main != NULL && h->main->state == ER_TASK_DONE; }
 
+/* What was to be done at a certain time: not in the loop's callback, which runs no Lua. */
+static void call_due(er_host *h) {
+  lua_State *L = h->L;
+  if (!h->due || h->mode == ER_JOURNAL_REPLAY) return;
+  h->due = false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, h->on_time);
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
+  er_host_report(h, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 bool er_host_turn(er_host *h, bool wait) {
   bool more;
+  call_due(h);
   er_tasks_drain(h);
   if (h->fatal || h->exiting || main_done(h)) return false;
   if (h->mode == ER_JOURNAL_REPLAY) {
@@ -352,7 +364,7 @@ static void finish_study(er_host *h, const er_task *t) {
 }
 
 int er_host_main(er_host *h, int nargs) {
-  er_task *t = er_task_spawn(h, h->L, nargs, NULL, h->script != NULL ? h->script : "main");
+  er_task *t = er_task_spawn(h, h->L, nargs, NULL, er_strdup(h->script != NULL ? h->script : "main"));
   int seen = 0;
   h->main = t;
   t->refs++;

@@ -82,6 +82,7 @@ struct er_task {
   void (*on_end)(er_task *t, void *ud);   /* told of its end before anyone who waits */
   void *end_ud;
   er_group *group;
+  er_task *older, *newer;        /* in group->newest, while it lives */
   er_op *joins;                  /* operations that wait for it, by next */
   er_task *next;                 /* in host->ready, or in group->done */
   er_task *prev_live, *next_live;
@@ -91,7 +92,8 @@ struct er_task {
 /* Tasks that one waiter takes up as they finish. */
 struct er_group {
   int refs, live;
-  er_task *first, *last;
+  er_task *newest;               /* those that live */
+  er_task *first, *last;         /* those that have finished */
   er_op *waiter;
 };
 
@@ -134,7 +136,7 @@ struct er_host {
   er_op *late;                   /* cancelled in replay: their rows are passed over */
   bool fatal, leaving;           /* stop the program: with fatal_err, or in order */
   char *stop;                    /* why the study ends as soon as all that lives is held; NULL: it does not */
-  int n_running, n_held;         /* effects under way; those of them that may wait for ever */
+  int n_running, n_held;         /* effects under way; those of them that a study which has to end does not wait for */
   int n_calling;                 /* requests in flight, which a stop waits for */
   er_err fatal_err;
   int exit_code;
@@ -151,6 +153,8 @@ struct er_host {
   const char *script;
   bool no_sandbox;
   int at_end;                    /* registry reference of a function of the exit code; 0: none */
+  int on_time;                   /* of one that is called once, between turns, when it is due; 0: none */
+  bool due;
   bool show_result, result_is_code;   /* of the main task: -e, sub-commands */
 };
 
@@ -190,13 +194,14 @@ bool er_host_put_known(er_host *h);
 
 /* ---- task.c ----------------------------------------------------------------- */
 
-/* Takes the function and nargs arguments from the top of `from`. */
-er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, const char *line);
+/* Takes the function and nargs arguments from the top of `from`, and `line` over. */
+er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, char *line);
 er_task *er_host_spawn_chunk(er_host *h);        /* a REPL line: function on top of the state's stack */
 void er_task_resume(er_host *h, er_task *t);
 void er_task_ready(er_task *t);
 void er_task_cancel(er_task *t);
 void er_task_release(er_task *t);
+void er_group_add(er_group *g, er_task *t);
 void er_group_release(er_group *g);
 bool er_task_done(const er_task *t);
 int er_task_results(er_task *t, lua_State *to);  /* count, or -1 with the error object pushed */

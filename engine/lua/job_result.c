@@ -27,7 +27,8 @@ static bool number_at(lua_State *L, const char *name, double *x) {
   return is;
 }
 
-static void put_point(er_host *h, int64_t job, int64_t n, const char *name, size_t len, bool has_step, double step, double x) {
+static void put_point(er_host *h, int64_t job, int64_t n, const char *name, size_t len, bool has_step, double step,
+                      double x) {
   static const char *const cols[] = {"job", "n", "name", "step", "value"};
   er_value vals[] = {{.type = ER_INT, .i = job}, {.type = ER_INT, .i = n}, {.type = ER_TEXT, .s = name, .len = len},
                      {.type = has_step ? ER_REAL : ER_NULL, .r = step}, {.type = ER_REAL, .r = x}};
@@ -176,7 +177,8 @@ void er_job_op_result(er_job_op *o, const er_job_result *r) {
   er_buf *b = &o->op.result;
   er_buf_str(b, "[{");
   if (o->inspect && r->ended != ER_ENDED_LAUNCH && r->ended != ER_ENDED_LOST) add_artifact(b, o, r->survivors);
-  er_buf_fmt(b, "\"cpu_s\":%.3f,\"ended\":\"%s\",\"exit_code\":%d,", r->cpu_s, er_job_ended_name(r->ended), r->exit_code);
+  er_buf_fmt(b, "\"cpu_s\":%.3f,\"ended\":\"%s\",\"exit_code\":%d,", r->cpu_s, er_job_ended_name(r->ended),
+             r->exit_code);
   add_host(b);
   add_string(b, "log", er_buf_cstr(&r->log), r->log.len);
   add_metrics(b, r);

@@ -26,7 +26,8 @@ static int encode_number(lua_State *L, int idx, er_buf *out, er_err *err) {
     return 0;
   }
   lua_Number x = lua_tonumber(L, idx);
-  if (!isfinite(x)) return er_fail(err, "json", "a number is %s, which JSON cannot hold", isnan(x) ? "NaN" : "infinite");
+  if (!isfinite(x))
+    return er_fail(err, "json", "a number is %s, which JSON cannot hold", isnan(x) ? "NaN" : "infinite");
   er_text_double(out, x);
   return 0;
 }
@@ -204,7 +205,8 @@ static void add_code(er_buf *b, unsigned c) {
   if (c < 0x80) er_buf_char(b, (char)c);
   else if (c < 0x800) er_buf_char(b, (char)(0xc0 | c >> 6)), er_buf_char(b, (char)(0x80 | (c & 63)));
   else if (c < 0x10000)
-    er_buf_char(b, (char)(0xe0 | c >> 12)), er_buf_char(b, (char)(0x80 | (c >> 6 & 63))), er_buf_char(b, (char)(0x80 | (c & 63)));
+    er_buf_char(b, (char)(0xe0 | c >> 12)), er_buf_char(b, (char)(0x80 | (c >> 6 & 63))),
+        er_buf_char(b, (char)(0x80 | (c & 63)));
   else
     er_buf_char(b, (char)(0xf0 | c >> 18)), er_buf_char(b, (char)(0x80 | (c >> 12 & 63))),
     er_buf_char(b, (char)(0x80 | (c >> 6 & 63))), er_buf_char(b, (char)(0x80 | (c & 63)));
@@ -365,14 +367,17 @@ static int read_pair(reader *r) {
   return 0;
 }
 
+enum { FIELDS = 4 };             /* of an object, to begin with: a table that grows to them is made anew twice */
+
 static int read_object(reader *r) {
-  lua_newtable(r->L);
   skip_space(r);
   if (r->p < r->end && *r->p == '}') {
     r->p++;
+    lua_newtable(r->L);
     luaL_setmetatable(r->L, OBJECT_MARK);     /* so that {} is written as {} again */
     return 0;
   }
+  lua_createtable(r->L, 0, FIELDS);
   for (;;) {
     if (read_pair(r) < 0) return -1;
     skip_space(r);
@@ -392,7 +397,8 @@ static int read_word(reader *r, const char *word) {
 /* NaN and the infinities, which some writers of JSON know. */
 static int read_odd_number(reader *r) {
   static const char *const odd[] = {"NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"};
-  for (size_t i = 0; r->mended != NULL && i < sizeof odd / sizeof *odd; i++) {
+  bool digit = *r->p >= '0' && *r->p <= '9';
+  for (size_t i = 0; r->mended != NULL && !digit && i < sizeof odd / sizeof *odd; i++) {
     size_t n = strlen(odd[i]);
     if ((size_t)(r->end - r->p) < n || memcmp(r->p, odd[i], n) != 0) continue;
     r->p += n;

@@ -46,7 +46,7 @@ static void body_start(er_op *op) {
   char *path = er_asprintf("%s.b%lld", op->task->path, (long long)op->task->seq);
   er_task root = {.path = path, .quiet = true};
   lua_rawgeti(h->L, LUA_REGISTRYINDEX, o->fn);
-  o->child = er_task_spawn(h, h->L, 0, &root, op->task->line);
+  o->child = er_task_spawn(h, h->L, 0, &root, er_strdup(op->task->line));
   o->child->on_end = body_ended;
   o->child->end_ud = o;
   er_free(path);
@@ -239,10 +239,13 @@ static int task_calling(lua_State *L) { return push_count(L, &er_host_of(L)->n_c
 /* local held <close> = task.hold(): this effect waits for what may never come. */
 static int task_hold(lua_State *L) { return push_count(L, &er_host_of(L)->n_held); }
 
-static const luaL_Reg effectlib[] = {
-  {"once", task_once}, {"effect", task_effect}, {"record", task_record}, {"parking", new_parking}, {"calling", task_calling},
-  {"hold", task_hold}, {NULL, NULL}
-};
+static const luaL_Reg effectlib[] = {{"once", task_once},
+                                     {"effect", task_effect},
+                                     {"record", task_record},
+                                     {"parking", new_parking},
+                                     {"calling", task_calling},
+                                     {"hold", task_hold},
+                                     {NULL, NULL}};
 static const luaL_Reg park_methods[] = {{"wait", park_wait}, {"wake", park_wake}, {NULL, NULL}};
 static const luaL_Reg park_meta[] = {{"__gc", park_gc}, {NULL, NULL}};
 static const luaL_Reg count_methods[] = {{"close", count_close}, {NULL, NULL}};

@@ -156,7 +156,8 @@ static int core_exec(lua_State *L) {
   const char *in;
   size_t n = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_argcheck(L, lua_rawlen(L, 1) > 0 && lua_rawlen(L, 1) < MAX_ARGS, 1, "a table with the program and its arguments expected");
+  luaL_argcheck(L, lua_rawlen(L, 1) > 0 && lua_rawlen(L, 1) < MAX_ARGS, 1,
+                "a table with the program and its arguments expected");
   o = (exec_op *)er_op_new(t, &exec_class, sizeof *o);
   o->pidfd = -1;
   o->in = memfd_create("stdin", MFD_CLOEXEC);

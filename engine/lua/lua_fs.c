@@ -2,15 +2,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
 #include "base/embed.h"
 #include "base/glob.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -215,15 +218,81 @@ static int fs_cwd(lua_State *L) {
   return 1;
 }
 
+/* chmod(path, mode) */
+static int fs_chmod(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int rc = chmod(path, (mode_t)luaL_checkinteger(L, 2));
+  er_err err;
+  if (rc < 0) er_fail_errno(&err, errno, "cannot change %s", path);
+  return done(L, rc, &err);
+}
+
+/* touch(path): it was used now. */
+static int fs_touch(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  int rc = utimensat(AT_FDCWD, path, NULL, 0);
+  er_err err;
+  if (rc < 0) er_fail_errno(&err, errno, "cannot change %s", path);
+  return done(L, rc, &err);
+}
+
+/* stamp(path) -> which file it is and when it was written, as a text that is another one after any write;
+ * and when, in seconds | nil, message, code */
+static int fs_stamp(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat st;
+  char text[160];
+  er_err err;
+  if (stat(path, &st) < 0) {
+    er_fail_errno(&err, errno, "cannot look at %s", path);
+    return er_fail_push(L, &err);
+  }
+  snprintf(text, sizeof text, "%llx:%llx %lld %lld.%09ld %lld.%09ld", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+           (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+  lua_pushstring(L, text);
+  lua_pushnumber(L, (lua_Number)st.st_mtim.tv_sec + (lua_Number)st.st_mtim.tv_nsec * 1e-9);
+  return 2;
+}
+
+/* ---- locks -------------------------------------------------------------------------- */
+
+#define LOCK "erlua.lock"
+
+/* lock(path, kind, busy) -> what holds it until it is closed or the program ends | nil, message, code: lock.h.
+ * kind "shared", or "alone". */
+static int fs_lock(lua_State *L) {
+  static const char *const kinds[] = {"alone", "shared", NULL};
+  const char *path = luaL_checkstring(L, 1);
+  er_lock_kind kind = luaL_checkoption(L, 2, NULL, kinds) == 0 ? ER_LOCK_ALONE : ER_LOCK_SHARED;
+  er_err err;
+  int *held = lua_newuserdatauv(L, sizeof *held, 0);
+  *held = -1;
+  luaL_setmetatable(L, LOCK);
+  *held = er_lock_take(path, kind, luaL_checkstring(L, 3), &err);
+  return *held >= 0 ? 1 : er_fail_push(L, &err);
+}
+
+static int lock_close(lua_State *L) {
+  int *held = luaL_checkudata(L, 1, LOCK);
+  if (*held >= 0) close(*held);
+  *held = -1;
+  return 0;
+}
+
+static const luaL_Reg lock_methods[] = {{"close", lock_close}, {NULL, NULL}};
+static const luaL_Reg lock_meta[] = {{"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
+
 static const luaL_Reg fslib[] = {
   {"read", fs_read}, {"write", fs_write}, {"replace", fs_replace}, {"mkdirs", fs_mkdirs},
   {"remove", fs_remove}, {"rename", fs_rename}, {"exists", fs_exists}, {"is_dir", fs_is_dir},
   {"realpath", fs_realpath}, {"walk", fs_walk}, {"embedded", fs_embedded}, {"own", fs_own},
   {"own_dir", fs_own_dir}, {"sha256", fs_sha256}, {"sha256_file", fs_sha256_file}, {"glob", fs_glob},
-  {"inside", fs_inside}, {"clean", fs_clean}, {"cwd", fs_cwd}, {"list", fs_list}, {NULL, NULL}
+  {"inside", fs_inside}, {"clean", fs_clean}, {"cwd", fs_cwd}, {"list", fs_list},
+  {"chmod", fs_chmod}, {"touch", fs_touch}, {"stamp", fs_stamp}, {"lock", fs_lock}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_fs(lua_State *L) {
+  er_new_class(L, LOCK, lock_methods, lock_meta);
   luaL_newlib(L, fslib);
   return 1;
 }

@@ -70,6 +70,20 @@ static int host_at_end(lua_State *L) {
   return 0;
 }
 
+static void time_came(void *ud) { ((er_host *)ud)->due = true; }
+
+/* at_time(seconds, fn): fn is called once then, between two turns of the engine.  It cannot wait, and keeps nothing going. */
+static int host_at_time(lua_State *L) {
+  er_host *h = er_host_of(L);
+  double seconds = luaL_checknumber(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  if (h->on_time != 0) return luaL_error(L, "at_time: a function waits already");
+  h->on_time = luaL_ref(L, LUA_REGISTRYINDEX);
+  er_timer_unref(er_timer_start(h->loop, seconds, 0, time_came, h));
+  return 0;
+}
+
 /* usage() -> CPU seconds of the engine alone, of what it waited for, peak memory in bytes */
 static int host_usage(lua_State *L) {
   struct rusage self, children;
@@ -181,7 +195,7 @@ static const luaL_Reg hostlib[] = {
   {"exit", host_exit}, {"stop", host_stop}, {"stopping", host_stopping}, {"report", host_report}, {"args", host_args}, {"set_script", host_set_script},
   {"version", host_version}, {"self", host_self}, {"replaying", host_replaying}, {"terminal", host_terminal}, {"colour", host_colour},
   {"status", host_status}, {"progress", host_progress}, {"out", host_out}, {"stdin", host_stdin},
-  {"at_end", host_at_end}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {"getenv", host_getenv}, {NULL, NULL}
+  {"at_end", host_at_end}, {"at_time", host_at_time}, {"pid", host_pid}, {"time", host_time}, {"usage", host_usage}, {"getenv", host_getenv}, {NULL, NULL}
 };
 
 int luaopen_erlua_core_host(lua_State *L) {

@@ -159,7 +159,8 @@ static int job_run(lua_State *L) {
   lua_settop(L, 1);
   lua_getfield(L, 1, "argv");
   lua_getfield(L, 1, "dir");
-  if (!lua_isstring(L, -1) || !lua_istable(L, -2) || lua_rawlen(L, -2) == 0) return luaL_error(L, "job.run: dir and argv are needed");
+  if (!lua_isstring(L, -1) || !lua_istable(L, -2) || lua_rawlen(L, -2) == 0)
+    return luaL_error(L, "job.run: dir and argv are needed");
   lua_settop(L, 1);
   o = (er_job_op *)er_op_new(t, &job_class, sizeof *o);
   o->id = (int64_t)er_field_number(L, 1, "id");
@@ -218,7 +219,8 @@ static int job_setup(lua_State *L) {
   er_err err;
   luaL_checktype(L, 1, LUA_TTABLE);
   if (h->jobs == NULL) {
-    er_jobs_opts opts = {.slots = (int)er_field_number(L, 1, "slots"), .gpus = -1, .sandbox = er_field_flag(L, 1, "sandbox")};
+    er_jobs_opts opts = {
+        .slots = (int)er_field_number(L, 1, "slots"), .gpus = -1, .sandbox = er_field_flag(L, 1, "sandbox")};
     if (opts.sandbox && er_sandbox_probe(&err) < 0) return er_fail_push(L, &err);
     supervise = supervise_path();
     opts.supervise = supervise;
@@ -301,9 +303,8 @@ static int job_seq(lua_State *L) {
 }
 
 static const luaL_Reg joblib[] = {
-  {"path", job_path}, {"seq", job_seq},
-  {"setup", job_setup}, {"run", job_run}, {"slots", job_slots}, {"allow", job_allow}, {"probe", job_probe}, {"cancel", job_cancel}, {"next_id", job_next_id}, {NULL, NULL}
-};
+    {"path", job_path},   {"seq", job_seq},     {"setup", job_setup},   {"run", job_run},         {"slots", job_slots},
+    {"allow", job_allow}, {"probe", job_probe}, {"cancel", job_cancel}, {"next_id", job_next_id}, {NULL, NULL}};
 
 int luaopen_erlua_core_job(lua_State *L) {
   luaL_newlib(L, joblib);

@@ -60,7 +60,8 @@ static er_patch_file *check_files(lua_State *L, int arg, size_t *n) {
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1), i++) {
     files[i].path = check_path(L, arg, -2);
     if (lua_type(L, -1) != LUA_TSTRING)
-      luaL_argerror(L, arg, lua_pushfstring(L, "the text of '%s' must be a string, got %s", files[i].path, luaL_typename(L, -1)));
+      luaL_argerror(
+          L, arg, lua_pushfstring(L, "the text of '%s' must be a string, got %s", files[i].path, luaL_typename(L, -1)));
     files[i].bytes = lua_tolstring(L, -1, &files[i].len);
   }
   if (count > 1) qsort(files, count, sizeof *files, by_path);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +28,77 @@ static int state_close(lua_State *L) {
   if (h->folder >= 0) close(h->folder);
   *h = (handle){NULL, -1};
   return 0;
+}
+
+/* ---- losses: numbers that nobody can change, of which a script asks for sums --------------------------- */
+
+#define LOSSES "erlua.losses"
+
+typedef struct { int64_t windows, positions; double nats[]; } losses;
+
+static losses *push_losses(lua_State *L, int64_t windows, int64_t positions) {
+  losses *l = lua_newuserdatauv(L, sizeof *l + (size_t)(windows * positions) * sizeof *l->nats, 0);
+  l->windows = windows;
+  l->positions = positions;
+  luaL_setmetatable(L, LOSSES);
+  return l;
+}
+
+static int64_t place(lua_State *L, int arg, int64_t least, int64_t most) {
+  lua_Integer i = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, i >= least && i <= most, arg, "there is no such place");
+  return i;
+}
+
+/* losses:tolist() -> a list of windows, each a list of nats */
+static int losses_tolist(lua_State *L) {
+  const losses *l = luaL_checkudata(L, 1, LOSSES);
+  lua_createtable(L, (int)l->windows, 0);
+  for (int64_t w = 0; w < l->windows; w++) {
+    lua_createtable(L, (int)l->positions, 0);
+    for (int64_t i = 0; i < l->positions; i++) {
+      lua_pushnumber(L, l->nats[w * l->positions + i]);
+      lua_rawseti(L, -2, i + 1);
+    }
+    lua_rawseti(L, -2, w + 1);
+  }
+  return 1;
+}
+
+/* losses:sum() -> nats */
+static int losses_sum(lua_State *L) {
+  const losses *l = luaL_checkudata(L, 1, LOSSES);
+  double sum = 0;
+  for (int64_t i = 0; i < l->windows * l->positions; i++) sum += l->nats[i];
+  lua_pushnumber(L, sum);
+  return 1;
+}
+
+/* losses:window(w) -> the losses of that one */
+static int losses_window(lua_State *L) {
+  const losses *l = luaL_checkudata(L, 1, LOSSES);
+  int64_t w = place(L, 2, 1, l->windows) - 1;
+  memcpy(push_losses(L, 1, l->positions)->nats, l->nats + w * l->positions, (size_t)l->positions * sizeof *l->nats);
+  return 1;
+}
+
+/* losses:changes(others, far, first, last) -> the sum of the distances at these positions of every window, and how many
+ * of them are above `far` */
+static int losses_changes(lua_State *L) {
+  const losses *a = luaL_checkudata(L, 1, LOSSES), *b = luaL_checkudata(L, 2, LOSSES);
+  double far = luaL_checknumber(L, 3), sum = 0;
+  int64_t first = place(L, 4, 1, a->positions), last = place(L, 5, first, a->positions);
+  lua_Integer above = 0;
+  luaL_argcheck(L, a->windows == b->windows && a->positions == b->positions, 2, "these are losses of other windows");
+  for (int64_t w = 0; w < a->windows; w++)
+    for (int64_t i = w * a->positions + first - 1; i < w * a->positions + last; i++) {
+      double change = fabs(a->nats[i] - b->nats[i]);
+      sum += change;
+      above += change > far;
+    }
+  lua_pushnumber(L, sum);
+  lua_pushinteger(L, above);
+  return 2;
 }
 
 /* ---- open ------------------------------------------------------------------------------------------- */
@@ -99,6 +171,22 @@ static const int32_t *ids_of(lua_State *L, int arg, int64_t *size) {
   return v->data;
 }
 
+/* Ids of the vocabulary, one for each of the logits (windows, positions, vocabulary) of `size`. */
+static const int32_t *targets_of(lua_State *L, int arg, const int64_t *size) {
+  int64_t own[2];
+  const int32_t *target = ids_of(L, arg, own);
+  luaL_argcheck(L, own[0] == size[0] && own[1] == size[1], arg, "there is one target for each position");
+  for (int64_t i = 0; i < own[0] * own[1]; i++)
+    luaL_argcheck(L, target[i] >= 0 && target[i] < size[2], arg, "a target is not in the vocabulary");
+  return target;
+}
+
+static int64_t vocabulary_of(lua_State *L, int arg) {
+  lua_Integer v = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, v > 0, arg, "a vocabulary has at least one token");
+  return v;
+}
+
 /* state:logits(ids, vocabulary) -> f32 tensor of the caller | nil, message, code */
 static int state_logits(lua_State *L) {
   er_restricted *r = check_open(L);
@@ -106,12 +194,24 @@ static int state_logits(lua_State *L) {
   const int32_t *ids = ids_of(L, 2, size);
   er_tensor *y;
   er_err err;
-  size[2] = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, size[2] > 0, 3, "a vocabulary has at least one token");
+  size[2] = vocabulary_of(L, 3);
   y = er_tensor_empty(er_face_tensors(L), ER_F32, 3, size, &err);
   er_face_push(L, y, &err);
-  if (er_restricted_logits(r, ids, size[0], size[1], size[2], er_tensor_view_of(y)->data, &err) < 0)
-    return er_fail_push(L, &err);
+  if (er_restricted_logits(r, ids, size, er_tensor_view_of(y)->data, &err) < 0) return er_fail_push(L, &err);
+  return 1;
+}
+
+/* state:losses(ids, targets, vocabulary) -> losses | nil, message, code */
+static int state_losses(lua_State *L) {
+  er_restricted *r = check_open(L);
+  int64_t size[3];
+  const int32_t *ids = ids_of(L, 2, size), *targets;
+  losses *l;
+  er_err err;
+  size[2] = vocabulary_of(L, 4);
+  targets = targets_of(L, 3, size);
+  l = push_losses(L, size[0], size[1]);
+  if (er_restricted_losses(r, er_face_tensors(L), ids, targets, size, l->nats, &err) < 0) return er_fail_push(L, &err);
   return 1;
 }
 
@@ -128,37 +228,29 @@ static int state_used(lua_State *L) {
   return 1;
 }
 
-/* ---- losses ---------------------------------------------------------------------------------------------- */
-
-/* losses(logits, targets) -> a list of windows, each a list of nats */
-static int losses(lua_State *L) {
-  er_tensor *t = er_face_arg(L, 1);
-  const er_view *x = er_tensor_view_of(t);
-  int64_t size[2], v;
-  const int32_t *target = ids_of(L, 2, size);
-  luaL_argcheck(L, x->nd == 3 && x->dtype == ER_F32 && er_tensor_contiguous(t) && x->size[0] == size[0]
-                && x->size[1] == size[1], 1, "logits are a contiguous f32 tensor of (windows, positions, vocabulary)");
-  v = x->size[2];
-  lua_createtable(L, (int)size[0], 0);
-  for (int64_t b = 0; b < size[0]; b++) {
-    lua_createtable(L, (int)size[1], 0);
-    for (int64_t i = 0; i < size[1]; i++) {
-      int64_t at = b * size[1] + i;
-      luaL_argcheck(L, target[at] >= 0 && target[at] < v, 2, "a target is not in the vocabulary");
-      lua_pushnumber(L, er_row_nats((const float *)x->data + at * v, v, target[at]));
-      lua_rawseti(L, -2, i + 1);
-    }
-    lua_rawseti(L, -2, b + 1);
-  }
+/* losses(logits, targets) -> losses: of logits that are here already */
+static int losses_of(lua_State *L) {
+  const er_view *x = er_tensor_view_of(er_face_arg(L, 1));
+  const int32_t *targets;
+  losses *l;
+  er_err err;
+  luaL_argcheck(L, x->nd == 3 && er_dtype_is_float(x->dtype), 1, "logits are floats of (windows, positions, vocabulary)");
+  targets = targets_of(L, 2, x->size);
+  l = push_losses(L, x->size[0], x->size[1]);
+  er_face_check(L, er_tensor_nats(er_face_tensors(L), x, targets, l->nats, &err), &err);
   return 1;
 }
 
 int luaopen_erlua_core_restricted(lua_State *L) {
-  static const luaL_Reg functions[] = {{"open", state_open}, {"losses", losses}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"call", state_call}, {"logits", state_logits}, {"used", state_used},
-      {"close", state_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", state_open}, {"losses", losses_of}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"call", state_call}, {"logits", state_logits}, {"losses", state_losses},
+      {"used", state_used}, {"close", state_close}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", state_close}, {"__close", state_close}, {NULL, NULL}};
+  static const luaL_Reg of_losses[] = {{"tolist", losses_tolist}, {"sum", losses_sum}, {"window", losses_window},
+      {"changes", losses_changes}, {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
   er_new_class(L, CLASS, methods, meta);
+  er_new_class(L, LOSSES, of_losses, none);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -50,7 +50,8 @@ static void push_value(lua_State *L, const er_value *v) {
 
 /* Columns of type BLOB and REAL want their values as such. */
 static void shape(const char *col, er_value *v) {
-  static const char *const reals[] = {"reward", "wall_s", "cpu_s", "value", "step", "created", "time", "baseline", NULL};
+  static const char *const reals[] = {"reward",  "wall_s", "cpu_s",    "value", "step",
+                                      "created", "time",   "baseline", NULL};
   if (v->type == ER_TEXT && strcmp(col, "bytes") == 0) v->type = ER_BLOB;
   for (const char *const *r = reals; *r != NULL && v->type == ER_INT; r++)
     if (strcmp(col, *r) == 0) { v->type = ER_REAL; v->r = (double)v->i; }
@@ -252,7 +253,8 @@ static int study_attach(lua_State *L) {
   er_value applied = {0};
   if (h->store != NULL) return luaL_error(L, "a program has one study, and it has been opened already");
   if (h->n_live > 1 && !lua_toboolean(L, 5))
-    return luaL_error(L, "erlua.study: open the study before other tasks are started, so that they can be replayed with it");
+    return luaL_error(
+        L, "erlua.study: open the study before other tasks are started, so that they can be replayed with it");
   h->study_dir = er_strdup(luaL_checkstring(L, 2));
   h->seed = luaL_checkinteger(L, 3);
   h->store = b->s;
@@ -295,9 +297,11 @@ static int put(lua_State *L, bool update) {
   if (h->store == NULL) return luaL_error(L, "put: no study is open");
   if (er_host_put_known(h)) return 0;
   if (h->mode != ER_JOURNAL_OFF && h->current != NULL && h->current->quiet)
-    return luaL_error(L, "the study cannot be changed inside erlua.once, whose function does not run again; do it outside");
+    return luaL_error(
+        L, "the study cannot be changed inside erlua.once, whose function does not run again; do it outside");
   n = read_row(L, 2, cols, vals);
-  int rc = update ? er_store_update(h->store, table, n, cols, vals, &err) : er_store_put(h->store, table, n, cols, vals, &err);
+  int rc = update ? er_store_update(h->store, table, n, cols, vals, &err)
+                  : er_store_put(h->store, table, n, cols, vals, &err);
   if (rc == 0) return 0;
   er_host_fatal(h, &err);                       /* a study that cannot be written must not go on */
   return luaL_error(L, "%s", err.msg);
@@ -345,10 +349,11 @@ static const luaL_Reg studylib[] = {
   {"put", study_put}, {"update", study_update}, {"tick", study_tick}, {"after_commit", study_after_commit},
   {"state", study_state}, {"dir", study_dir}, {NULL, NULL}
 };
-static const luaL_Reg store_methods[] = {
-  {"query", store_query}, {"columns", store_columns}, {"dump", store_dump}, {"check", store_check},
-  {"write", store_write}, {"change", store_change}, {"commit", store_commit}, {"copy_given", store_copy_given}, {"close", store_close}, {NULL, NULL}
-};
+static const luaL_Reg store_methods[] = {{"query", store_query},   {"columns", store_columns},
+                                         {"dump", store_dump},     {"check", store_check},
+                                         {"write", store_write},   {"change", store_change},
+                                         {"commit", store_commit}, {"copy_given", store_copy_given},
+                                         {"close", store_close},   {NULL, NULL}};
 static const luaL_Reg store_meta[] = {{"__gc", store_close}, {"__close", store_close}, {NULL, NULL}};
 
 int luaopen_erlua_core_study(lua_State *L) {

@@ -51,14 +51,9 @@ static int task_tostring(lua_State *L) {
 
 static er_task *spawn(lua_State *L) {
   er_host *h = er_host_of(L);
-  er_task *t;
-  char *line;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (h->current == NULL) luaL_error(L, "spawn: no task is running here (a finalizer, or engine code)");
-  line = er_task_where(L, h->current);
-  t = er_task_spawn(h, L, lua_gettop(L) - 1, h->current, line);
-  er_free(line);
-  return t;
+  return er_task_spawn(h, L, lua_gettop(L) - 1, h->current, er_task_where(L, h->current));
 }
 
 static int task_spawn(lua_State *L) {
@@ -110,23 +105,28 @@ static void nothing(lua_State *L, void *ud, er_buf *out) {
   er_buf_str(out, "[]");
 }
 
-static int task_cancel(lua_State *L) {
-  er_task *t = check_task(L, 1);
+ER_LJMP static void cancel(lua_State *L, er_task *t) {
   er_host *h = er_host_of(L);
+  int top = lua_gettop(L);
   const char *call;
   size_t len;
-  if (t->state == ER_TASK_DONE || t->cancelled) return 0;
+  if (t->state == ER_TASK_DONE || t->cancelled) return;
   t->observed = true;
   lua_pushfstring(L, "\"%s\"", t->path);
   call = lua_tolstring(L, -1, &len);
   er_effect_now(L, "cancel", call, len, nothing, NULL);
+  lua_settop(L, top);
   er_task_cancel(t);
   if (t == h->current) {
     t->unwinding = true;
     t->raised++;
     lua_pushliteral(L, "cancelled");
-    return lua_error(L);
+    lua_error(L);
   }
+}
+
+static int task_cancel(lua_State *L) {
+  cancel(L, check_task(L, 1));
   return 0;
 }
 
@@ -168,18 +168,36 @@ static int group_gc(lua_State *L) {
   return 0;
 }
 
-/* group:spawn(fn, ...): a task whose end group:next tells. */
-static int group_spawn(lua_State *L) {
+static er_task *spawn_in_group(lua_State *L) {
   er_group *g = check_group(L, 1);
   er_task *t;
   lua_remove(L, 1);
   t = spawn(L);
-  t->group = g;
-  t->observed = true;
-  g->refs++;
-  g->live++;
-  push_task(L, t);
+  er_group_add(g, t);
+  return t;
+}
+
+/* group:spawn(fn, ...): a task whose end group:next tells. */
+static int group_spawn(lua_State *L) {
+  push_task(L, spawn_in_group(L));
   return 1;
+}
+
+/* group:start(fn, ...): the same without a handle for the collector to end. */
+static int group_start(lua_State *L) {
+  spawn_in_group(L);
+  return 0;
+}
+
+/* group:cancel(): all that live, newest first.  No Lua runs meanwhile, and what a cancel
+ * ends besides its task is newer. */
+static int group_cancel(lua_State *L) {
+  er_task *t, *older;
+  for (t = check_group(L, 1)->newest; t != NULL; t = older) {
+    older = t->older;
+    cancel(L, t);
+  }
+  return 0;
 }
 
 typedef struct { er_op op; er_group *group; } group_op;
@@ -218,12 +236,20 @@ static int group_next(lua_State *L) {
 
 /* ---- sleep and clocks ------------------------------------------------------------------------ */
 
-typedef struct { er_op op; er_timer *timer; double seconds; } sleep_op;
+/* held: a study that has to end does not wait for it. */
+typedef struct { er_op op; er_timer *timer; double seconds; bool held; } sleep_op;
+
+static void sleep_stop(er_op *op) {
+  sleep_op *o = (sleep_op *)op;
+  er_timer_stop(o->timer);
+  o->timer = NULL;
+  if (o->held) op->host->n_held--;
+  o->held = false;
+}
 
 static void sleep_fired(void *ud) {
   sleep_op *o = ud;
-  er_timer_stop(o->timer);
-  o->timer = NULL;
+  sleep_stop(&o->op);
   er_buf_str(&o->op.result, "[]");
   er_op_done(&o->op);
 }
@@ -231,12 +257,8 @@ static void sleep_fired(void *ud) {
 static void sleep_start(er_op *op) {
   sleep_op *o = (sleep_op *)op;
   o->timer = er_timer_start(op->host->loop, o->seconds, 0, sleep_fired, o);
-}
-
-static void sleep_stop(er_op *op) {
-  sleep_op *o = (sleep_op *)op;
-  er_timer_stop(o->timer);
-  o->timer = NULL;
+  o->held = op->task != NULL && !op->task->quiet;
+  if (o->held) op->host->n_held++;
 }
 
 static int sleep_push(lua_State *L, er_op *op) {
@@ -333,7 +355,9 @@ static const luaL_Reg task_methods[] = {
 static const luaL_Reg task_meta[] = {
   {"__gc", task_gc}, {"__tostring", task_tostring}, {"__id", task_id}, {NULL, NULL}
 };
-static const luaL_Reg group_methods[] = {{"spawn", group_spawn}, {"next", group_next}, {NULL, NULL}};
+static const luaL_Reg group_methods[] = {
+  {"spawn", group_spawn}, {"start", group_start}, {"next", group_next}, {"cancel", group_cancel}, {NULL, NULL}
+};
 static const luaL_Reg group_meta[] = {{"__gc", group_gc}, {"__close", group_gc}, {NULL, NULL}};
 
 void er_new_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {

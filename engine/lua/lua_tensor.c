@@ -160,8 +160,23 @@ static void push_handle(lua_State *L, state *s, er_tensor *t) {
   luaL_setmetatable(L, ER_TENSOR_CLASS);
 }
 
+/* What the script calls the function that runs. */
+static const char *own_name(lua_State *L) {
+  lua_Debug ar;
+  return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && ar.name != NULL ? ar.name : "an operator";
+}
+
+/* Raises if a kernel was broken off, and lets t go. */
+static void check_kernels(lua_State *L, state *s, er_tensor *t) {
+  er_err err;
+  if (!er_pool_is_broken(er_tensors_pool(s->ts)) || !er_tensors_broken(s->ts, own_name(L), &err)) return;
+  er_tensor_unref(t);
+  luaL_error(L, "%s", err.msg);
+}
+
 int er_face_push(lua_State *L, er_tensor *t, const er_err *err) {
   state *s = state_of(L);
+  check_kernels(L, s, t);
   if (t == NULL) return luaL_error(L, "%s", err->msg);
   push_handle(L, s, t);
   enter(lua_touserdata(L, -1), open_scope(s->innermost, L));
@@ -180,7 +195,10 @@ void er_face_let_go(lua_State *L, int from) {
   lua_settop(L, from - 1);
 }
 
-int er_face_check(lua_State *L, int rc, const er_err *err) { return rc < 0 ? luaL_error(L, "%s", err->msg) : 0; }
+int er_face_check(lua_State *L, int rc, const er_err *err) {
+  check_kernels(L, state_of(L), NULL);
+  return rc < 0 ? luaL_error(L, "%s", err->msg) : 0;
+}
 
 static er_tensor *alive(lua_State *L, const handle *h) {
   if (h->t == NULL)

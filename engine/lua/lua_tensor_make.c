@@ -64,7 +64,8 @@ static int random_like(lua_State *L, er_rand kind, double a, double b) {
   er_err err;
   er_face_options(L, 2, made);
   return push_leaf(
-      L, er_tensor_random(er_face_tensors(L), er_face_dtype(L, 2, v->dtype), v->nd, v->size, kind, a, b, &err), 2, &err);
+      L, er_tensor_random(er_face_tensors(L), er_face_dtype(L, 2, v->dtype), v->nd, v->size, kind, a, b, &err), 2,
+      &err);
 }
 
 static int make_rand_like(lua_State *L) { return random_like(L, ER_RAND_UNIFORM, 0, 1); }
@@ -76,8 +77,8 @@ static int make_eye(lua_State *L) {
   int options = lua_isnumber(L, 2) ? 3 : 2;
   er_err err;
   er_face_options(L, options, made);
-  return push_leaf(L, er_tensor_eye(er_face_tensors(L), er_face_dtype(L, options, ER_F32), rows, columns, &err), options,
-                   &err);
+  return push_leaf(L, er_tensor_eye(er_face_tensors(L), er_face_dtype(L, options, ER_F32), rows, columns, &err),
+                   options, &err);
 }
 
 /* linspace(from, to, n, options): both ends included */

@@ -157,7 +157,9 @@ static int inplace(lua_State *L, er_ew op, int n, er_tensor *const *others, cons
   return 1;
 }
 
-static int inplace_unary(lua_State *L) { return inplace(L, (er_ew)lua_tointeger(L, lua_upvalueindex(1)), 0, NULL, NULL); }
+static int inplace_unary(lua_State *L) {
+  return inplace(L, (er_ew)lua_tointeger(L, lua_upvalueindex(1)), 0, NULL, NULL);
+}
 
 static int inplace_binary(lua_State *L) {
   er_ew op = (er_ew)lua_tointeger(L, lua_upvalueindex(1));
@@ -313,7 +315,8 @@ static int op_conv1d(lua_State *L) {
 }
 
 static int op_layer_norm(lua_State *L) {
-  RETURN(er_tensor_layer_norm(er_face_arg(L, 1), er_face_opt(L, 2), er_face_opt(L, 3), luaL_optnumber(L, 4, 1e-5), &err));
+  RETURN(
+      er_tensor_layer_norm(er_face_arg(L, 1), er_face_opt(L, 2), er_face_opt(L, 3), luaL_optnumber(L, 4, 1e-5), &err));
 }
 
 static int op_rms_norm(lua_State *L) {

@@ -15,7 +15,10 @@
 #include "lua/host.h"
 #include "lua/tensor_face.h"
 
-enum { HOOK_EVERY = 1000 };
+enum { HOOK_EVERY = 100 };
+
+/* Seconds between two looks at the CPU clock, which costs a system call. */
+static const double LOOK_EVERY = 0.004;
 
 typedef struct { char name[ER_RESTRICTED_NAME + 1]; int64_t numbers, text; } loaded_file;
 
@@ -24,6 +27,8 @@ struct er_restricted {
   size_t used, max;              /* bytes of Lua's heap */
   double spent, most;            /* CPU seconds: up to the last call, and the bound */
   double began;                  /* of the running call */
+  double looked;                 /* when the CPU clock was read last, by a clock that costs nothing */
+  bool running;                  /* is what runs now the idea's? */
   int folder, files;
   loaded_file file[ER_RESTRICTED_FILES];
   er_rng rng;
@@ -63,9 +68,23 @@ static int raise_over(lua_State *L) {
 
 int er_restricted_over(lua_State *L) { return is_over(er_restricted_of(L)) ? raise_over(L) : 0; }
 
+static bool is_over_now(void *ud) {
+  er_restricted *r = ud;
+  double now = er_clock_read(CLOCK_MONOTONIC_COARSE);
+  if (!r->running || now - r->looked < LOOK_EVERY) return false;
+  if (is_over(r)) return true;                 /* and stays so: looked at again each time */
+  r->looked = now;
+  return false;
+}
+
 static void look_at_clock(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  er_restricted_over(L);
+  if (is_over_now(er_restricted_of(L))) raise_over(L);
+}
+
+void er_restricted_watch(er_restricted *r, er_pool *pool, const er_restricted_options *opt) {
+  er_pool_set_watch(pool, is_over_now, r);
+  er_pool_set_most(pool, (size_t)opt->tensors);
 }
 
 /* ---- calls into the state ------------------------------------------------------------------------ */
@@ -86,9 +105,11 @@ static int failed(er_restricted *r, int status, er_err *err) {
 static int run(er_restricted *r, lua_CFunction fn, void *request, er_err *err) {
   int status, rc = 0;
   r->began = cpu();
+  r->running = true;
   lua_pushcfunction(r->L, fn);
   lua_pushlightuserdata(r->L, request);
   status = lua_pcall(r->L, 1, 1, 0);
+  r->running = false;
   if (status != LUA_OK) rc = failed(r, status, err);
   else if (is_over(r)) rc = er_fail(err, "time", "the model used more than the %g seconds of CPU time that it has",
                                     r->most);
@@ -110,9 +131,11 @@ typedef struct { const er_restricted_options *opt; bool loaded; } opening;
 static int run_chunk(lua_State *L) {
   opening *o = lua_touserdata(L, 1);
   er_restricted_open_libs(L, o->opt);
+  if (o->opt->len > ER_RESTRICTED_SOURCE)
+    return luaL_error(L, "%s has more than %d bytes", o->opt->name + (*o->opt->name == '@'), (int)ER_RESTRICTED_SOURCE);
   if (luaL_loadbufferx(L, o->opt->source, o->opt->len, o->opt->name, "t") != LUA_OK) return lua_error(L);
   o->loaded = true;
-  lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_EVERY);
+  lua_sethook(L, look_at_clock, LUA_MASKCOUNT | LUA_MASKCALL, HOOK_EVERY);
   lua_call(L, 0, 1);
   if (!lua_istable(L, -1))
     return luaL_error(L, "%s must return a table with load and logits, not a %s", o->opt->name + (*o->opt->name == '@'),
@@ -205,44 +228,70 @@ static int bad_shape(er_tensor *y, const int64_t *want, er_err *err) {
   return -1;
 }
 
+/* What the model gives for the ids, if it is of that shape.  It is the model's, and stays until `settle`. */
+static er_tensor *ask(er_restricted *r, const int32_t *ids, const int64_t *size, er_err *err) {
+  const er_view *v;
+  er_tensor *y;
+  if (run(r, run_logits, &(batch){ids, size[0], size[1]}, err) < 0) return NULL;
+  if ((y = er_face_test(r->L, -1)) == NULL) {
+    er_fail(err, "shape", "logits must return one tensor, got a %s", luaL_typename(r->L, -1));
+    return NULL;
+  }
+  v = er_tensor_view_of(y);
+  if ((v->dtype == ER_F32 || v->dtype == ER_BF16) && v->nd == 3 && memcmp(v->size, size, 3 * sizeof *size) == 0) return y;
+  bad_shape(y, size, err);
+  return NULL;
+}
+
+/* Says where in the row of y that begins at `at` the first number is that is not finite. */
+static int bad_number(const er_tensor *y, int64_t *at, er_err *err) {
+  double v;
+  while (isfinite(v = er_tensor_get(y, at))) at[2]++;
+  return er_fail(err, "value", "the logits hold %s (window %lld, position %lld, column %lld); to rule a token out "
+                 "use a large negative number", isnan(v) ? "a NaN" : "an infinity", (long long)at[0] + 1,
+                 (long long)at[1] + 1, (long long)at[2] + 1);
+}
+
 /* Copies the elements of y, whose shape is known to be `size`, and refuses what is not finite. */
-static int read_numbers(const er_view *y, const int64_t *size, float *out, er_err *err) {
-  const float *p = y->data;
+static int read_numbers(const er_tensor *y, const int64_t *size, float *out, er_err *err) {
+  const float *p = er_tensor_view_of(y)->data;
   for (int64_t i = 0; i < size[0] * size[1] * size[2]; i++) {
-    if (!isfinite(p[i]))
-      return er_fail(err, "value", "the logits hold %s (window %lld, position %lld, column %lld); to rule a token out "
-                     "use a large negative number", isnan(p[i]) ? "a NaN" : "an infinity",
-                     (long long)(i / size[2] / size[1]) + 1, (long long)(i / size[2] % size[1]) + 1,
-                     (long long)(i % size[2]) + 1);
+    if (!isfinite(p[i])) return bad_number(y, (int64_t[]){i / size[2] / size[1], i / size[2] % size[1], 0}, err);
     out[i] = p[i];
   }
   return 0;
 }
 
 static int take(er_tensor *y, const int64_t *size, float *out, er_err *err) {
-  const er_view *v = er_tensor_view_of(y);
   er_tensor *wide, *packed;
   int rc;
-  if ((v->dtype != ER_F32 && v->dtype != ER_BF16) || v->nd != 3 || memcmp(v->size, size, 3 * sizeof *size) != 0)
-    return bad_shape(y, size, err);
   er_tensors_set_grad(er_tensor_home(y), false);
   if ((wide = er_tensor_to(y, ER_F32, err)) == NULL) return -1;
   packed = er_tensor_contiguous_of(wide, err);
   er_tensor_unref(wide);
   if (packed == NULL) return -1;
-  rc = read_numbers(er_tensor_view_of(packed), size, out, err);
+  rc = er_tensors_broken(er_tensor_home(y), "logits", err) ? -1 : read_numbers(packed, size, out, err);
   er_tensor_unref(packed);
   return rc;
 }
 
-int er_restricted_logits(er_restricted *r, const int32_t *ids, int64_t b, int64_t t, int64_t v, float *out,
-                         er_err *err) {
-  int64_t size[3] = {b, t, v};
-  er_tensor *y;
-  if (run(r, run_logits, &(batch){ids, b, t}, err) < 0) return settle(r, -1);
-  if ((y = er_face_test(r->L, -1)) == NULL)
-    return settle(r, er_fail(err, "shape", "logits must return one tensor, got a %s", luaL_typename(r->L, -1)));
-  return settle(r, take(y, size, out, err));
+int er_restricted_logits(er_restricted *r, const int32_t *ids, const int64_t *size, float *out, er_err *err) {
+  er_tensor *y = ask(r, ids, size, err);
+  return settle(r, y != NULL ? take(y, size, out, err) : -1);
+}
+
+static int read_losses(er_tensors *by, const er_tensor *y, const int32_t *targets, const int64_t *size, double *nats,
+                       er_err *err) {
+  if (er_tensor_nats(by, er_tensor_view_of(y), targets, nats, err) < 0) return -1;
+  for (int64_t i = 0; i < size[0] * size[1]; i++)
+    if (isnan(nats[i])) return bad_number(y, (int64_t[]){i / size[1], i % size[1], 0}, err);
+  return 0;
+}
+
+int er_restricted_losses(er_restricted *r, er_tensors *by, const int32_t *ids, const int32_t *targets,
+                         const int64_t *size, double *nats, er_err *err) {
+  er_tensor *y = ask(r, ids, size, err);
+  return settle(r, y != NULL ? read_losses(by, y, targets, size, nats, err) : -1);
 }
 
 /* ---- what the libraries ask ----------------------------------------------------------------------------- */

@@ -48,20 +48,6 @@ static int timed_xpcall(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* load(chunk, name, mode, env): bytecode is unverified, so that the mode is always "t".  upvalue: the library's own */
-static int text_load(lua_State *L) {
-  bool with_env = !lua_isnone(L, 4);
-  if (strchr(luaL_optstring(L, 3, "t"), 't') == NULL)
-    return luaL_error(L, "load: only text is loaded here, no bytecode");
-  lua_settop(L, with_env ? 4 : 3);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 3);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
 /* collectgarbage: the collector can be asked to work and how much there is, and cannot be stopped. */
 static int plain_collect(lua_State *L) {
   static const char *const words[] = {"collect", "step", "count", NULL};
@@ -208,13 +194,6 @@ static void remove_names(lua_State *L, const char *table, const char *const *nam
   lua_pop(L, 1);
 }
 
-/* Puts f, which has the global of that name as its upvalue, in its place. */
-static void wrap(lua_State *L, const char *name, lua_CFunction f) {
-  lua_getglobal(L, name);
-  lua_pushcclosure(L, f, 1);
-  lua_setglobal(L, name);
-}
-
 static void open_base(lua_State *L) {
   static const char *const base[] = {"dofile", "loadfile", "warn", NULL};
   static const char *const strings[] = {"dump", NULL};
@@ -232,8 +211,11 @@ static void open_base(lua_State *L) {
   luaL_setfuncs(L, own, 0);
   lua_getglobal(L, LUA_MATHLIBNAME);
   luaL_setfuncs(L, maths, 0);
-  wrap(L, "setmetatable", er_det_setmetatable);
-  wrap(L, "load", text_load);
+  lua_getglobal(L, "setmetatable");
+  lua_pushcclosure(L, er_det_setmetatable, 1);
+  lua_setglobal(L, "setmetatable");
+  er_restricted_open_bounds(L);
+  er_restricted_open_patterns(L);
 }
 
 static void open_tensors(lua_State *L, const er_restricted_options *opt) {
@@ -246,6 +228,7 @@ static void open_tensors(lua_State *L, const er_restricted_options *opt) {
     lua_setfield(L, -2, hidden[i]);
   }
   lua_setfield(L, -2, "erlua.core.tensor");
+  er_restricted_watch(er_restricted_of(L), er_tensors_pool(er_face_tensors(L)), opt);
   luaL_newmetatable(L, FILE_CLASS);
   luaL_setfuncs(L, file_meta, 0);
 }

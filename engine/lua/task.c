@@ -77,10 +77,10 @@ static char *with_number(const char *head, char mark, long long n) {
 char *er_task_where(lua_State *L, er_task *t) {
   lua_Debug ar;
   for (int level = 0; level < 64 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "S", &ar);
+    if (ar.what[0] == 'C' || strncmp(ar.source, "@erlua/", 7) == 0) continue;
     lua_getinfo(L, "l", &ar);
     if (ar.currentline <= 0) continue;
-    lua_getinfo(L, "S", &ar);
-    if (strncmp(ar.source, "@erlua/", 7) == 0) continue;
     return with_number(ar.short_src, ':', ar.currentline);
   }
   return er_strdup(t != NULL && t->line != NULL ? t->line : "?");
@@ -135,13 +135,13 @@ static void give_thread(er_host *h, er_task *t) {
   h->idle[h->n_idle++] = (er_idle_thread){t->co, t->ref};
 }
 
-er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, const char *line) {
+er_task *er_task_spawn(er_host *h, lua_State *from, int nargs, er_task *parent, char *line) {
   er_task *t = er_calloc(1, sizeof *t);
   t->host = h;
   take_thread(h, from, t);
   t->refs = 1;
   t->path = parent != NULL ? with_number(parent->path, '.', ++parent->spawned) : er_strdup("0");
-  t->line = er_strdup(line);
+  t->line = line;
   t->quiet = parent != NULL && parent->quiet;
   t->nargs = nargs + 1;
   lua_pushcfunction(t->co, body);
@@ -155,7 +155,7 @@ er_task *er_host_spawn_chunk(er_host *h) {
   static long long lines;
   er_task *t;
   er_task root = {.path = (char *)"repl", .spawned = lines++};
-  t = er_task_spawn(h, h->L, 0, &root, "stdin");
+  t = er_task_spawn(h, h->L, 0, &root, er_strdup("stdin"));
   t->observed = true;
   t->refs++;
   return t;
@@ -213,10 +213,28 @@ void er_task_release(er_task *t) {
 static void drop_op(er_task *t);
 static void drop_expiry(er_task *t);
 
+void er_group_add(er_group *g, er_task *t) {
+  t->group = g;
+  t->observed = true;
+  t->older = g->newest;
+  if (g->newest != NULL) g->newest->newer = t;
+  g->newest = t;
+  g->refs++;
+  g->live++;
+}
+
+static void leave_group(er_group *g, er_task *t) {
+  if (t->newer != NULL) t->newer->older = t->older;
+  else g->newest = t->older;
+  if (t->older != NULL) t->older->newer = t->newer;
+  t->older = t->newer = NULL;
+  g->live--;
+}
+
 static void to_group(er_task *t) {
   er_group *g = t->group;
   if (g == NULL) return;
-  g->live--;
+  leave_group(g, t);
   t->refs++;
   t->next = NULL;
   if (g->last != NULL) g->last->next = t;
@@ -312,7 +330,7 @@ void er_tasks_drop_all(er_host *h) {
     er_timer_stop(t->closing);
     t->closing = NULL;
     if (g != NULL) {
-      g->live--;
+      leave_group(g, t);
       er_group_release(g);
     }
     delist(h, t);

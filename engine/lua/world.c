@@ -83,7 +83,8 @@ static int os_time(lua_State *L) { return lua_isnoneornil(L, 1) ? reading(L) : s
 /* upvalues: the stock function, its name, what to use instead */
 static int refused(lua_State *L) {
   if (!strict(L)) return stock(L);
-  return luaL_error(L, "%s is refused in a strategy: a resumed or replayed study would see it act again or differ; use %s",
+  return luaL_error(L,
+                    "%s is refused in a strategy: a resumed or replayed study would see it act again or differ; use %s",
                     lua_tostring(L, lua_upvalueindex(2)), lua_tostring(L, lua_upvalueindex(3)));
 }
 
@@ -121,11 +122,14 @@ static int det_setmetatable(lua_State *L) {
   if (strict(L) && lua_istable(L, 2)) {
     lua_pushliteral(L, "__gc");
     if (lua_rawget(L, 2) != LUA_TNIL)
-      return luaL_error(L, "setmetatable: a finalizer (__gc) is refused in a strategy: when it runs is not repeatable; use <close>");
+      return luaL_error(
+          L, "setmetatable: a finalizer (__gc) is refused in a strategy: when it runs is not repeatable; use <close>");
     lua_pushliteral(L, "__mode");
     if (lua_rawget(L, 2) != LUA_TNIL)
-      return luaL_error(L, "setmetatable: a weak table (__mode) is refused in a strategy: what it holds is not repeatable; "
-                           "use an ordinary table");
+      return luaL_error(
+          L,
+          "setmetatable: a weak table (__mode) is refused in a strategy: what it holds is not repeatable; "
+          "use an ordinary table");
     lua_settop(L, 2);
   }
   return stock(L);
@@ -134,7 +138,8 @@ static int det_setmetatable(lua_State *L) {
 static int det_collect(lua_State *L) {
   const char *what = luaL_optstring(L, 1, "collect");
   if (strict(L) && strcmp(what, "count") == 0)
-    return luaL_error(L, "collectgarbage \"count\" is refused in a strategy: it differs from run to run; use erlua.once");
+    return luaL_error(L,
+                      "collectgarbage \"count\" is refused in a strategy: it differs from run to run; use erlua.once");
   return stock(L);
 }
 

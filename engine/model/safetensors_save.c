@@ -5,9 +5,9 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/newfile.h"
 #include "base/text.h"
 #include "model/convert.h"
-#include "model/file.h"
 #include "model/reader.h"
 #include "model/safetensors.h"
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/newfile.h"
 #include "model/file.h"
 
 enum { MAGIC = 20240520, VERSION = 1, HEADER_INTS = 256, HEADER = HEADER_INTS * 4, PIECE = 16384 };
@@ -65,7 +66,6 @@ void er_shard_close(er_shard *s) {
 }
 
 int64_t er_shard_count(const er_shard *s) { return s->count; }
-const char *er_shard_name(const er_shard *s) { return s->name; }
 
 /* ---- reading ------------------------------------------------------------------------------- */
 

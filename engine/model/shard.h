@@ -18,7 +18,6 @@ er_shard *er_shard_open_fd(int fd, const char *name, er_err *err);    /* takes f
 void er_shard_close(er_shard *s);                                     /* NULL is fine */
 
 int64_t er_shard_count(const er_shard *s);                            /* of tokens */
-const char *er_shard_name(const er_shard *s);
 
 /* One row of a batch: length + 1 tokens from `at` on, the first `length` into inputs,
  * the last into targets.  vocab 0: any id. */

@@ -105,7 +105,9 @@ static void add_header(er_buf *out, const er_patch_file *a, const er_patch_file 
   if (b == NULL) er_buf_str(out, "deleted file mode 100644\n");
 }
 
-static bool is_binary(const er_patch_file *f) { return f != NULL && f->len > 0 && memchr(f->bytes, '\0', f->len) != NULL; }
+static bool is_binary(const er_patch_file *f) {
+  return f != NULL && f->len > 0 && memchr(f->bytes, '\0', f->len) != NULL;
+}
 
 static void add_names(er_buf *out, const er_patch_file *a, const er_patch_file *b) {
   er_buf_str(out, "--- ");
@@ -145,7 +147,8 @@ void er_patch_diff(const er_patch_file *a, size_t n_a, const er_patch_file *b, s
     if (c < 0) diff_file(&a[i++], NULL, out);
     else if (c > 0) diff_file(NULL, &b[j++], out);
     else {
-      if (a[i].len != b[j].len || (a[i].len > 0 && memcmp(a[i].bytes, b[j].bytes, a[i].len) != 0)) diff_file(&a[i], &b[j], out);
+      if (a[i].len != b[j].len || (a[i].len > 0 && memcmp(a[i].bytes, b[j].bytes, a[i].len) != 0))
+        diff_file(&a[i], &b[j], out);
       i++;
       j++;
     }

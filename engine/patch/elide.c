@@ -21,7 +21,8 @@ static bool read_number(const er_line *l, size_t *number, er_line *rest, bool *s
   if (digits == 0) return false;
   while (k < l->n && l->s[k] == ' ') k++;
   if (k < l->n && (l->s[k] == ':' || l->s[k] == '|' || l->s[k] == '\t')) k++;
-  else if (k + 3 <= l->n && (memcmp(l->s + k, "\xe2\x94\x82", 3) == 0 || memcmp(l->s + k, "\xe2\x86\x92", 3) == 0)) k += 3;
+  else if (k + 3 <= l->n && (memcmp(l->s + k, "\xe2\x94\x82", 3) == 0 || memcmp(l->s + k, "\xe2\x86\x92", 3) == 0))
+    k += 3;
   else return false;
   *rest = *l;
   rest->s += k;
@@ -67,7 +68,8 @@ bool er_hunk_unnumber(er_line *lines, const er_hunk *h, size_t *first) {
   size_t number;
   bool spaced;
   for (size_t i = h->from; i < h->to; i++) count_line(&t, &lines[i]);
-  if (t.old_numbered == 0 || t.old_numbered != t.old || !t.ascending || (t.new_numbered > 0 && t.new_numbered != t.new)) return false;
+  if (t.old_numbered == 0 || t.old_numbered != t.old || !t.ascending || (t.new_numbered > 0 && t.new_numbered != t.new))
+    return false;
   if (t.old == 1 && t.new_numbered == 0) return false;
   *first = t.first;
   for (size_t i = h->from; i < h->to; i++) {
@@ -97,10 +99,10 @@ static bool holds_word(const char *s, size_t n, const char *const *words) {
   return false;
 }
 
-static const char *const left_out[] = {"rest", "existing", "unchanged", "same as", "remain", "previous", "as before", "omitted",
-                                       "other", "no change", "keep", "snip", NULL};
-static const char *const parts[] = {"code", "function", "method", "implementation", "file", "class", "lines", "logic", "body",
-                                    "unchanged", "as before", NULL};
+static const char *const left_out[] = {"rest",    "existing", "unchanged", "same as", "remain", "previous", "as before",
+                                       "omitted", "other",    "no change", "keep",    "snip",   NULL};
+static const char *const parts[] = {"code",  "function", "method", "implementation", "file",      "class",
+                                    "lines", "logic",    "body",   "unchanged",      "as before", NULL};
 
 static bool ends_with_dots(const char *s, size_t n) {
   while (n > 0 && s[n - 1] != '\0' && strchr("*/->)]} ", s[n - 1]) != NULL) n--;

@@ -9,8 +9,9 @@
 #define FEW_PLACES 16            /* looked at one by one, however long the hunk */
 
 const char *er_locate_rung_name(er_rung r) {
-  static const char *const names[ER_RUNGS] = {"exact",   "trailing-space", "line-ends", "blank-lines", "white-space", "indentation",
-                                              "spacing", "line-numbers",   "elision",   "context",     "similar",     "split"};
+  static const char *const names[ER_RUNGS] = {"exact",       "trailing-space", "line-ends", "blank-lines",
+                                              "white-space", "indentation",    "spacing",   "line-numbers",
+                                              "elision",     "context",        "similar",   "split"};
   return names[r];
 }
 

@@ -6,8 +6,8 @@
 
 typedef struct { const char *from, *to; } pair;
 
-static const pair html[] = {{"&lt;", "<"}, {"&gt;", ">"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&#x27;", "'"},
-                            {"&apos;", "'"}, {"&nbsp;", " "}};
+static const pair html[] = {{"&lt;", "<"},  {"&gt;", ">"},   {"&amp;", "&"},  {"&quot;", "\""},
+                            {"&#39;", "'"}, {"&#x27;", "'"}, {"&apos;", "'"}, {"&nbsp;", " "}};
 
 /* No-break, narrow and zero-width spaces; double and single quotes. */
 static const pair signs[] = {{"\xc2\xa0", " "}, {"\xe2\x80\xaf", " "}, {"\xe2\x80\x8b", ""}, {"\xe2\x80\x9c", "\""},

@@ -143,7 +143,8 @@ static bool all_blank(const er_scan *s, size_t from) {
 }
 
 static int refuse_cut(er_scan *s) {
-  return er_refuse(s->why, "truncated", "the reply ends inside the fence that its line %zu opens, so it seems to be cut "
+  return er_refuse(s->why, "truncated",
+                   "the reply ends inside the fence that its line %zu opens, so it seems to be cut "
                    "off. Nothing was changed. Send the whole reply again, shorter if need be, with every fence closed.",
                    s->fence.line + 1);
 }
@@ -344,8 +345,8 @@ int er_patch_parse(const char *reply, size_t len, const er_patch_file *files, si
   er_scan s = {.out = out, .files = files, .n_files = n_files, .why = why};
   int rc;
   if (len > ER_PATCH_MAX_REPLY)
-    return er_refuse(why, "too_large", "the reply has %zu bytes; at most %u are read. Send only the changed parts.", len,
-                     ER_PATCH_MAX_REPLY);
+    return er_refuse(why, "too_large", "the reply has %zu bytes; at most %u are read. Send only the changed parts.",
+                     len, ER_PATCH_MAX_REPLY);
   if (len >= 3 && memcmp(reply, "\xef\xbb\xbf", 3) == 0) reply += 3, len -= 3;
   if (len > 0 && reply[len - 1] == '\r') len--;       /* half of the last line end */
   out->begin = reply;

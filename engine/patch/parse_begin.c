@@ -11,10 +11,12 @@ typedef enum { NONE, BEGIN, UPDATE, ADD, DELETE, MOVE, END_OF_FILE, END } direct
 
 /* What a line says; *rest is the text behind the colon. */
 static directive read_directive(const er_line *line, er_line *rest) {
-  static const struct { const char *text; directive what; } words[] = {
-      {"*** Begin Patch", BEGIN}, {"*** Update File:", UPDATE}, {"*** Add File:", ADD}, {"*** Create File:", ADD},
-      {"*** Delete File:", DELETE}, {"*** Remove File:", DELETE}, {"*** Move to:", MOVE}, {"*** End of File", END_OF_FILE},
-      {"*** End Patch", END}};
+  static const struct {
+    const char *text;
+    directive what;
+  } words[] = {{"*** Begin Patch", BEGIN}, {"*** Update File:", UPDATE},     {"*** Add File:", ADD},
+               {"*** Create File:", ADD},  {"*** Delete File:", DELETE},     {"*** Remove File:", DELETE},
+               {"*** Move to:", MOVE},     {"*** End of File", END_OF_FILE}, {"*** End Patch", END}};
   if (line->n < 9 || memcmp(line->s, "*** ", 4) != 0) return NONE;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     size_t n = strlen(words[i].text);
@@ -103,7 +105,8 @@ static int read_hunk(er_scan *s, bool cr) {
 
 /* Models used to unified diffs repeat the file as "---" and "+++" lines. */
 static void skip_names(er_scan *s) {
-  if (s->at + 1 < s->n && er_line_starts(&s->in[s->at], "--- ") && er_line_starts(&s->in[s->at + 1], "+++ ")) s->at += 2;
+  if (s->at + 1 < s->n && er_line_starts(&s->in[s->at], "--- ") && er_line_starts(&s->in[s->at + 1], "+++ "))
+    s->at += 2;
 }
 
 static int read_move(er_scan *s, er_block *b) {
@@ -113,7 +116,8 @@ static int read_move(er_scan *s, er_block *b) {
   b->path = er_scan_path_given(&rest);
   s->at++;
   if (b->path != NULL) return 0;
-  return er_refuse(s->why, "malformed", "line %zu of the reply moves `%s` nowhere. Write the new path behind the colon.", s->at,
+  return er_refuse(s->why, "malformed",
+                   "line %zu of the reply moves `%s` nowhere. Write the new path behind the colon.", s->at,
                    b->from_path);
 }
 
@@ -179,8 +183,8 @@ static int read_section(er_scan *s, directive d, const er_line *rest) {
   if (d == DELETE) return read_delete(s, rest);
   s->at++;                                         /* a second Begin, an End of File behind a new file */
   if (d != MOVE) return 0;
-  return er_refuse(s->why, "malformed", "`*** Move to:` in line %zu of the reply stands behind no `*** Update File:` line.",
-                   s->at);
+  return er_refuse(s->why, "malformed",
+                   "`*** Move to:` in line %zu of the reply stands behind no `*** Update File:` line.", s->at);
 }
 
 /* Either its last line or the end of the fence around it says that it is whole. */

@@ -115,17 +115,22 @@ static void keep_divider(const er_scan *s, search_block *b, size_t i) {
 
 static int refuse_open(const er_scan *s, const search_block *b, bool cut) {
   if (cut)
-    return er_refuse(s->why, "truncated", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` "
-                     "line, so the reply seems to be cut off. Nothing was changed. Send the whole reply again.", b->line + 1);
+    return er_refuse(s->why, "truncated",
+                     "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` "
+                     "line, so the reply seems to be cut off. Nothing was changed. Send the whole reply again.",
+                     b->line + 1);
   return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` "
                    "line. Write every block as `<<<<<<< SEARCH`, the lines to find, `=======`, the new lines, "
                    "`>>>>>>> REPLACE`.", b->line + 1);
 }
 
 static int refuse_nested(const er_scan *s, const search_block *b, size_t line) {
-  return er_refuse(s->why, "malformed", "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` line before "
-                   "another one begins in line %zu. End every block before the next; to change a text that has such marker "
-                   "lines itself, send a unified diff.", b->line + 1, line + 1);
+  return er_refuse(
+      s->why, "malformed",
+      "the search/replace block in line %zu of the reply has no `>>>>>>> REPLACE` line before "
+      "another one begins in line %zu. End every block before the next; to change a text that has such marker "
+      "lines itself, send a unified diff.",
+      b->line + 1, line + 1);
 }
 
 static int find_end(const er_scan *s, search_block *b) {

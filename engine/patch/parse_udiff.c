@@ -263,11 +263,15 @@ static int read_hunk(er_scan *s, bool headed, bool strip_cr) {
   trim_tail(s, &state);
   h = &s->out->hunks[s->out->n_hunks - 1];
   if (!has_change(s, h) && s->at < s->n)
-    return er_refuse(s->why, "malformed", "the hunk in line %zu of the reply changes nothing. Under its `@@` line every "
-                     "line begins with a space, `-` or `+`.", h->reply_line);
+    return er_refuse(s->why, "malformed",
+                     "the hunk in line %zu of the reply changes nothing. Under its `@@` line every "
+                     "line begins with a space, `-` or `+`.",
+                     h->reply_line);
   if (has_change(s, h) && !is_cut(s, &state)) return s->sound = s->at, 0;
-  return er_refuse(s->why, "truncated", "the last hunk of the unified diff (line %zu of the reply) ends before it is "
-                   "complete, so the reply seems to be cut off. Nothing was changed. Send the whole diff again.", h->reply_line);
+  return er_refuse(s->why, "truncated",
+                   "the last hunk of the unified diff (line %zu of the reply) ends before it is "
+                   "complete, so the reply seems to be cut off. Nothing was changed. Send the whole diff again.",
+                   h->reply_line);
 }
 
 static bool next_hunk(const er_scan *s) {
@@ -339,8 +343,10 @@ static int refuse_empty(const er_scan *s, const er_block *b, size_t start) {
   if (s->at >= s->n)
     return er_refuse(s->why, "truncated", "the unified diff for `%s` ends after its header (line %zu of the reply), so "
                      "the reply seems to be cut off. Nothing was changed. Send the whole diff again.", path, start + 1);
-  return er_refuse(s->why, "malformed", "the unified diff for `%s` (line %zu of the reply) has a header but no hunk. "
-                   "Start each hunk with a line `@@`, then lines that begin with a space, `-` or `+`.", path, start + 1);
+  return er_refuse(s->why, "malformed",
+                   "the unified diff for `%s` (line %zu of the reply) has a header but no hunk. "
+                   "Start each hunk with a line `@@`, then lines that begin with a space, `-` or `+`.",
+                   path, start + 1);
 }
 
 /* A hunk without a header of its own goes on in the file of the diff before. */

@@ -24,11 +24,11 @@ static bool has_word(const er_line *l, const char *const *words) {
   return false;
 }
 
-static const char *const old_words[] = {"old", "original", "before", "current", "currently", "existing", "previous", "unchanged",
-                                        "was", NULL};
-static const char *const part_words[] = {"excerpt", "snippet", "partial", "lines", "line", "section", "part", "function", "method",
-                                         "class", "block", "changes", "diff", "fragment", "relevant", "usage", "example", "run",
-                                         "test", "output", NULL};
+static const char *const old_words[] = {"old",      "original", "before",    "current", "currently",
+                                        "existing", "previous", "unchanged", "was",     NULL};
+static const char *const part_words[] = {"excerpt",  "snippet", "partial", "lines", "line",    "section", "part",
+                                         "function", "method",  "class",   "block", "changes", "diff",    "fragment",
+                                         "relevant", "usage",   "example", "run",   "test",    "output",  NULL};
 static const char *const whole_words[] = {"complete", "full", "entire", "whole", NULL};
 
 /* "Here is the complete updated `pack.lua`:" - prose that names one known file
@@ -97,17 +97,23 @@ static bool is_piece(const er_scan *s, const er_lines *file, size_t body, size_t
 
 static int check_whole(er_scan *s, const char *path, const er_lines *file, size_t body, size_t end) {
   if (is_piece(s, file, body, end))
-    return er_refuse(s->why, "malformed", "the text given for `%s` (line %zu of the reply) has %zu lines, the file %zu, "
-                     "and they neither begin nor end alike, so it seems to be only a part. Send every line of the file, "
-                     "or the change as a search/replace block or unified diff.", path, body, end - body, file->n);
+    return er_refuse(
+        s->why, "malformed",
+        "the text given for `%s` (line %zu of the reply) has %zu lines, the file %zu, "
+        "and they neither begin nor end alike, so it seems to be only a part. Send every line of the file, "
+        "or the change as a search/replace block or unified diff.",
+        path, body, end - body, file->n);
   if (body == end && file->n > 0)
-    return er_refuse(s->why, "malformed", "the whole file `%s` (line %zu of the reply) is empty. Send every line of it; "
-                     "to delete a file use a unified diff to /dev/null.", path, body);
+    return er_refuse(s->why, "malformed",
+                     "the whole file `%s` (line %zu of the reply) is empty. Send every line of it; "
+                     "to delete a file use a unified diff to /dev/null.",
+                     path, body);
   for (size_t i = body; i < end; i++)
     if (is_elision(&s->in[i]) && !holds_line(s, file, &s->in[i])) {
       er_refuse(s->why, "malformed", "the whole file `%s` (line %zu of the reply) leaves something out:\n", path, body);
       er_explain_lines(&s->why->text, &s->in[i], 1, 0, 1);
-      er_buf_str(&s->why->text, "Send every line of the file, or a search/replace block or unified diff for the change.");
+      er_buf_str(&s->why->text,
+                 "Send every line of the file, or a search/replace block or unified diff for the change.");
       return -1;
     }
   return 0;
@@ -137,8 +143,10 @@ static bool is_torn(const er_scan *s, size_t end) {
 }
 
 static int refuse_torn(const er_scan *s, const char *path, size_t end) {
-  return er_refuse(s->why, "malformed", "line %zu of the reply may close the fence around `%s` or may be a line of that "
-                   "file. Put a file that contains ``` lines into a fence of four or more backticks.", end + 1, path);
+  return er_refuse(s->why, "malformed",
+                   "line %zu of the reply may close the fence around `%s` or may be a line of that "
+                   "file. Put a file that contains ``` lines into a fence of four or more backticks.",
+                   end + 1, path);
 }
 
 int er_scan_whole(er_scan *s, char *path, size_t body, size_t end, bool fenced) {
@@ -150,7 +158,8 @@ int er_scan_whole(er_scan *s, char *path, size_t body, size_t end, bool fenced) 
   b->path = path;
   b->reply_line = body;
   if ((s->compared += known != NULL ? known->len / 16 : 0) > ER_SCAN_MAX_COMPARED)
-    return er_refuse(s->why, "too_large", "the reply gives too many whole files to compare them all with what is there. Send "
+    return er_refuse(s->why, "too_large",
+                     "the reply gives too many whole files to compare them all with what is there. Send "
                      "each file once.");
   if (known != NULL) er_lines_split(&file, known->bytes, known->len);
   er_scan_hunk(s)->reply_line = body;
@@ -175,14 +184,17 @@ int er_scan_whole_check(er_scan *s, size_t body, size_t end) {
   if (known != NULL && opener > body + 1 && opener < end && (s->compared += known->len / 16) < ER_SCAN_MAX_COMPARED) {
     er_lines_split(&file, known->bytes, known->len);
     for (size_t i = body; i < opener; i++)
-      if (!er_line_blank(&s->in[i]) && holds_line(s, &file, &s->in[i])) own += er_line_trim(s->in[i]).n < TELLING ? 1 : 2;
+      if (!er_line_blank(&s->in[i]) && holds_line(s, &file, &s->in[i]))
+        own += er_line_trim(s->in[i]).n < TELLING ? 1 : 2;
     er_lines_free(&file);
   }
   if (own >= 2)
-    er_refuse(s->why, "malformed", "the fence in line %zu of the reply holds lines of `%s` and then a search/replace "
-              "block, so it may be a whole file that contains such a block, or a block to apply. Begin the fence with the "
-              "block, or send the change as a unified diff.",
-              body, path);
+    er_refuse(
+        s->why, "malformed",
+        "the fence in line %zu of the reply holds lines of `%s` and then a search/replace "
+        "block, so it may be a whole file that contains such a block, or a block to apply. Begin the fence with the "
+        "block, or send the change as a unified diff.",
+        body, path);
   er_free(path);
   return own >= 2 ? -1 : 0;
 }

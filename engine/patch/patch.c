@@ -91,8 +91,8 @@ void er_plan_text(const er_parsed *parsed, const er_target *t, er_buf *out) {
 
 /* ---- judging the result ---- */
 
-static int check_regions(const er_parsed *parsed, const er_plan *plan, const er_target *t, const er_buf *text, const char *region,
-                         er_refusal *why) {
+static int check_regions(const er_parsed *parsed, const er_plan *plan, const er_target *t, const er_buf *text,
+                         const char *region, er_refusal *why) {
   er_lines before = {0}, after = {0};
   er_refusal inner = {0};
   size_t line = 0, block = t->staged > 0 ? t->staged - 1 : 0;
@@ -159,12 +159,14 @@ static int by_path(const void *a, const void *b) {
   return strcmp(((const er_patch_change *)a)->path, ((const er_patch_change *)b)->path);
 }
 
-static int build(const er_parsed *parsed, const er_plan *plan, const er_patch_rules *rules, er_patch_result *out, er_refusal *why) {
+static int build(const er_parsed *parsed, const er_plan *plan, const er_patch_rules *rules, er_patch_result *out,
+                 er_refusal *why) {
   out->changes = er_calloc(plan->n_targets * 2 + 1, sizeof *out->changes);
   for (size_t i = 0; i < plan->n_targets; i++)
     if (build_target(parsed, plan, &plan->targets[i], rules, out, why) < 0) return -1;
   if (out->n_changes == 0)
-    return er_refuse(why, "no_op", "the reply changes nothing: with it applied every file is what it was. Send a change, "
+    return er_refuse(why, "no_op",
+                     "the reply changes nothing: with it applied every file is what it was. Send a change, "
                      "or say that there is none.");
   qsort(out->changes, out->n_changes, sizeof *out->changes, by_path);
   for (size_t i = 1; i < out->n_changes; i++)
@@ -183,15 +185,15 @@ static void drop_changes(er_patch_result *r) {
   r->n_changes = 0;
 }
 
-static int apply(const er_patch_file *files, size_t n, const er_patch_rules *rules, const char *reply, size_t len, er_parsed *parsed,
-                 er_plan *plan, er_patch_result *out, er_refusal *why) {
+static int apply(const er_patch_file *files, size_t n, const er_patch_rules *rules, const char *reply, size_t len,
+                 er_parsed *parsed, er_plan *plan, er_patch_result *out, er_refusal *why) {
   if (er_patch_parse(reply, len, files, n, parsed, why) < 0) return -1;
   if (er_patch_plan(parsed, files, n, rules, plan, why) < 0) return -1;
   return build(parsed, plan, rules, out, why);
 }
 
-static void attempt(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply, size_t len,
-                    er_patch_result *out) {
+static void attempt(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply,
+                    size_t len, er_patch_result *out) {
   er_parsed parsed = {0};
   er_plan plan = {0};
   er_refusal why = {0};
@@ -250,7 +252,8 @@ static bool is_git_diff(const char *reply, size_t len) { return len > 11 && memc
 
 /* New lines with escapes in a reply that is escaped as a whole, for a file that
  * has none: written by a page on the way, or by the model?  Nothing tells. */
-static void doubt_escapes(const er_patch_file *files, size_t n_files, const char *reply, size_t len, er_patch_result *r) {
+static void doubt_escapes(const er_patch_file *files, size_t n_files, const char *reply, size_t len,
+                          er_patch_result *r) {
   er_refusal why = {0};
   if (!r->applied || is_git_diff(reply, len) || !has_escape(reply, len) || !er_mend_escaped(reply, len)) return;
   for (size_t i = 0; i < r->n_changes; i++) {
@@ -258,9 +261,12 @@ static void doubt_escapes(const er_patch_file *files, size_t n_files, const char
     const er_patch_file *f = er_rules_file(files, n_files, c->path);
     if (c->after.len == 0 || !has_escape(c->after.ptr, c->after.len)) continue;
     if (f != NULL && has_escape(f->bytes, f->len)) continue;
-    er_refuse(&why, "malformed", "the new lines for `%s` hold HTML escapes such as `&lt;`, and the reply has no plain "
-              "`<`, `>` or `&`, so it cannot be told whether they are meant. Send plain signs; if the escapes are meant, "
-              "send search/replace blocks with plain `<<<<<<<` and `>>>>>>>` markers.", c->path);
+    er_refuse(
+        &why, "malformed",
+        "the new lines for `%s` hold HTML escapes such as `&lt;`, and the reply has no plain "
+        "`<`, `>` or `&`, so it cannot be told whether they are meant. Send plain signs; if the escapes are meant, "
+        "send search/replace blocks with plain `<<<<<<<` and `>>>>>>>` markers.",
+        c->path);
     r->applied = false;
     drop_changes(r);
     memcpy(r->code, why.code, sizeof r->code);
@@ -269,8 +275,8 @@ static void doubt_escapes(const er_patch_file *files, size_t n_files, const char
   }
 }
 
-void er_patch_apply(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply, size_t len,
-                    er_patch_result *out) {
+void er_patch_apply(const er_patch_file *files, size_t n_files, const er_patch_rules *rules, const char *reply,
+                    size_t len, er_patch_result *out) {
   size_t seen = 0;
   attempt(files, n_files, rules, reply, len, out);
   for (er_mend_kind kind = 0; kind < ER_MENDS && may_be_mended(out); kind++) {

@@ -92,7 +92,8 @@ static double likeness(er_placing *p, const er_slot *s, const uint32_t *map) {
     const er_line *a = &s->pattern.old[i], *b = map[i] == ER_NOWHERE ? NULL : &p->t->lines.v[map[i]];
     all += a->n + (size_t)1;
     if (b == NULL) differ += a->n + (size_t)1;
-    else if (!er_line_same_text(a, b)) differ += er_line_distance(a, b, 12) + (a->n > b->n ? a->n - b->n : b->n - a->n) / 4 + 1;
+    else if (!er_line_same_text(a, b))
+      differ += er_line_distance(a, b, 12) + (a->n > b->n ? a->n - b->n : b->n - a->n) / 4 + 1;
     else differ += (a->eol == ER_EOL_CRLF) != (b->eol == ER_EOL_CRLF);
   }
   return all > differ ? 1.0 - (double)differ / (double)all : 0;
@@ -217,9 +218,11 @@ static int check_dividers(er_placing *p, size_t reading) {
   while (from < h->to && v[from].op != '+') from++;
   for (size_t i = from; i < h->to; i++)
     if (is_rule(&v[i]) && !is_underline(v, from, i, h->to))
-      return er_refuse(p->pl->why, "malformed", "%s: the new lines hold a second line of equal signs, and `%s` has no such line. "
-                       "Divide SEARCH from REPLACE by one `=======` line; if the other is to be in the file, send a unified diff.",
-                       p->pl->where, p->t->path);
+      return er_refuse(
+          p->pl->why, "malformed",
+          "%s: the new lines hold a second line of equal signs, and `%s` has no such line. "
+          "Divide SEARCH from REPLACE by one `=======` line; if the other is to be in the file, send a unified diff.",
+          p->pl->where, p->t->path);
   return 0;
 }
 
@@ -230,8 +233,10 @@ static int place_readings(er_placing *p) {
   for (size_t i = p->block->n_hunks; i-- > 0;)
     if (er_place_whole_hunk(p, i)) return check_dividers(p, i) < 0 ? -1 : er_place_pick(p);
   if (er_place_find(p, 0) < 0) return -1;
-  return er_refuse(p->pl->why, "malformed", "%s: the block has several lines of equal signs, and with none of them as the divider are the lines "
-                   "to find in `%s` as they are written. Divide SEARCH from REPLACE by one `=======` line.", p->pl->where, p->t->path);
+  return er_refuse(p->pl->why, "malformed",
+                   "%s: the block has several lines of equal signs, and with none of them as the divider are the lines "
+                   "to find in `%s` as they are written. Divide SEARCH from REPLACE by one `=======` line.",
+                   p->pl->where, p->t->path);
 }
 
 static int take_all(er_placing *p) {
@@ -253,8 +258,10 @@ static int check_markers(er_placing *p) {
   for (size_t k = 0; k < p->n; k++)
     for (size_t i = p->v[k].hunk->from; i < p->v[k].hunk->to; i++)
       if (er_region_marker(&pl->parsed->lines.v[i], pl->rules->region) != 0)
-        return er_refuse(pl->why, "region_marker", "%s: the block holds a %s marker line. Leave the marker lines out of SEARCH and "
-                         "REPLACE and change only lines between them.", pl->where, pl->rules->region);
+        return er_refuse(pl->why, "region_marker",
+                         "%s: the block holds a %s marker line. Leave the marker lines out of SEARCH and "
+                         "REPLACE and change only lines between them.",
+                         pl->where, pl->rules->region);
   return 0;
 }
 
@@ -286,7 +293,8 @@ void er_place_whole(er_planner *pl, const er_block *b, er_target *t) {
   er_lines_compare(t->lines.v, t->lines.n, pl->parsed->lines.v + h->from, h->to - h->from, er_line_same_text, &spans);
   for (size_t i = 0; i < spans.n; i++) {
     const er_span *d = &spans.v[i];
-    er_plan_edit(pl, t, (er_edit){.first = d->a0, .removed = d->a1 - d->a0, .from = h->from + d->b0, .to = h->from + d->b1});
+    er_plan_edit(pl, t,
+                 (er_edit){.first = d->a0, .removed = d->a1 - d->a0, .from = h->from + d->b0, .to = h->from + d->b1});
   }
   pl->out->reports[pl->block].line = spans.n > 0 ? spans.v[0].a0 + 1 : 0;
   er_spans_free(&spans);

@@ -51,7 +51,8 @@ static bool in_one_piece(er_placing *p, size_t i, size_t hint, er_rung rung) {
   const er_hunk *h = hunk(p, i);
   er_slot *s = er_place_slot(p, h, part(p, i, 0, p->scripts[i].old.n), hint, rung);
   fill(p, s);
-  if (h->tail > 0 && h->tail <= s->pattern.m && (s->places.n == 0 || s->places.rung >= ER_RUNG_BLANK_LINES)) fill_short(p, s);
+  if (h->tail > 0 && h->tail <= s->pattern.m && (s->places.n == 0 || s->places.rung >= ER_RUNG_BLANK_LINES))
+    fill_short(p, s);
   return s->places.n > 0 || undo(p, p->n - 1);
 }
 
@@ -179,7 +180,8 @@ static bool done_already(er_placing *p, size_t i, size_t *line) {
 /* ---- all of it ---- */
 
 static bool in_any_way(er_placing *p, size_t i, size_t hint, er_rung rung, bool *doubt) {
-  return elided(p, i, hint, doubt) || similar(p, i, part(p, i, 0, p->scripts[i].old.n), hint, rung, doubt) || split(p, i, hint);
+  return elided(p, i, hint, doubt) || similar(p, i, part(p, i, 0, p->scripts[i].old.n), hint, rung, doubt) ||
+         split(p, i, hint);
 }
 
 /* The hunk without copied line numbers; its lines are put back if that is no help. */

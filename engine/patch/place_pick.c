@@ -95,7 +95,8 @@ static bool is_anchor(const er_line *file, const er_line *anchor) {
 static bool may_open(const er_line *l) {
   er_line t = er_line_trim(*l);
   char c = t.n > 0 ? t.s[0] : 0;
-  if (er_line_is(&t, "end") || er_line_starts(&t, "end,") || er_line_starts(&t, "end)") || er_line_starts(&t, "else")) return false;
+  if (er_line_is(&t, "end") || er_line_starts(&t, "end,") || er_line_starts(&t, "end)") || er_line_starts(&t, "else"))
+    return false;
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c == '@';
 }
 
@@ -203,7 +204,8 @@ static const er_place *at_anchor(er_placing *p, const choice *c) {
   if (c->s->hunk->n_anchors == 0 || c->fitting > MAX_ANCHORED) return NULL;
   for (size_t k = 0; k < c->s->places.n; k++) {
     const er_place *at = &c->s->places.v[k];
-    if (!fits(p, c, at) || at->cost != c->cheapest || !er_place_stands_below(p, at->line, last_anchor(p, c->s))) continue;
+    if (!fits(p, c, at) || at->cost != c->cheapest || !er_place_stands_below(p, at->line, last_anchor(p, c->s)))
+      continue;
     if (only != NULL) return NULL;
     only = at;
   }
@@ -221,7 +223,8 @@ static bool too_little(const er_slot *s) {
 /* Number and anchor may each decide alone, but not against one another. */
 static const er_place *choose(er_placing *p, const choice *c, long long line) {
   const er_place *number, *anchor;
-  if (c->fitting == 1 && !c->s->places.more && !too_little(c->s)) return c->first->cost == c->cheapest ? c->first : NULL;
+  if (c->fitting == 1 && !c->s->places.more && !too_little(c->s))
+    return c->first->cost == c->cheapest ? c->first : NULL;
   number = at_number(p, c, line);
   anchor = at_anchor(p, c);
   if (number != NULL && anchor != NULL && number != anchor) return NULL;

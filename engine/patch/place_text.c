@@ -60,9 +60,11 @@ int er_place_not_found(er_placing *p, const er_hunk *h, const er_pattern *t, boo
   add_nearest(p, t);
   if (doubt) er_buf_str(&pl->why->text, "Other places resemble them about as much, so none was taken.\n");
   if (has_elision(t))
-    er_buf_str(&pl->why->text, "A line `...` stands for lines left out only if it is in the old and in the new text, at the "
+    er_buf_str(&pl->why->text,
+               "A line `...` stands for lines left out only if it is in the old and in the new text, at the "
                "same place.\n");
-  er_buf_str(&pl->why->text, "Quote the old lines exactly as the file has them, or send the whole file in a fence with its path.");
+  er_buf_str(&pl->why->text,
+             "Quote the old lines exactly as the file has them, or send the whole file in a fence with its path.");
   return -1;
 }
 
@@ -80,27 +82,31 @@ int er_place_ambiguous(er_placing *p, const er_slot *s) {
 }
 
 int er_place_no_anchor(er_placing *p, const char *what) {
-  return er_refuse(p->pl->why, "ambiguous", "%s: %s says which lines to add but quotes no line of `%s`, so the place is not "
-                   "known. Quote at least one unchanged line above or below (line numbers alone are not trusted).", p->pl->where, what,
-                   p->t->file->path);
+  return er_refuse(p->pl->why, "ambiguous",
+                   "%s: %s says which lines to add but quotes no line of `%s`, so the place is not "
+                   "known. Quote at least one unchanged line above or below (line numbers alone are not trusted).",
+                   p->pl->where, what, p->t->file->path);
 }
 
 int er_place_no_order(er_placing *p, size_t i) {
   const er_slot *s = &p->v[i];
   size_t number = (size_t)(s->hunk - &p->pl->parsed->hunks[p->block->hunk]) + 1;
-  er_refuse(p->pl->why, "overlap", "%s: hunk %zu (line %zu of the reply) fits `%s` only at line %zu, which is not behind the "
-            "place of the hunk before it.\n", p->pl->where, number, s->hunk->reply_line, p->t->file->path,
-            s->places.v[s->places.n - 1].line + 1);
+  er_refuse(p->pl->why, "overlap",
+            "%s: hunk %zu (line %zu of the reply) fits `%s` only at line %zu, which is not behind the "
+            "place of the hunk before it.\n",
+            p->pl->where, number, s->hunk->reply_line, p->t->file->path, s->places.v[s->places.n - 1].line + 1);
   add_wanted(p, &s->pattern);
-  er_buf_str(&p->pl->why->text, "Give the hunks of a file in order, without overlap; join hunks that touch the same lines.");
+  er_buf_str(&p->pl->why->text,
+             "Give the hunks of a file in order, without overlap; join hunks that touch the same lines.");
   return -1;
 }
 
 int er_place_not_behind(er_placing *p, const er_slot *s, const er_line *anchor, size_t line) {
-  er_refuse(p->pl->why, "not_found", "%s: the hunk in line %zu of the reply stands below ", p->pl->where, s->hunk->reply_line);
+  er_refuse(p->pl->why, "not_found", "%s: the hunk in line %zu of the reply stands below ", p->pl->where,
+            s->hunk->reply_line);
   er_explain_quote(&p->pl->why->text, anchor->s, anchor->n);
-  er_buf_fmt(&p->pl->why->text, ", but its lines are only at line %zu of `%s`, above that (line %zu).\n", s->places.v[0].line + 1,
-             p->t->file->path, line + 1);
+  er_buf_fmt(&p->pl->why->text, ", but its lines are only at line %zu of `%s`, above that (line %zu).\n",
+             s->places.v[0].line + 1, p->t->file->path, line + 1);
   add_wanted(p, &s->pattern);
   er_buf_str(&p->pl->why->text, "Write the line behind `@@` that the change stands below, or leave it out.");
   return -1;
@@ -108,22 +114,30 @@ int er_place_not_behind(er_placing *p, const er_slot *s, const er_line *anchor, 
 
 int er_place_apart(er_placing *p, const er_slot *s) {
   const er_lines *f = &p->t->lines;
-  er_refuse(p->pl->why, "not_found", "%s: the hunk in line %zu of the reply leaves out lines of `%s` between others that it "
-            "quotes:\n", p->pl->where, s->hunk->reply_line, p->t->file->path);
-  er_explain_lines(&p->pl->why->text, f->v + s[-1].pick.end, s->pick.line - s[-1].pick.end, s[-1].pick.end + 1, SHOWN_LINES);
+  er_refuse(p->pl->why, "not_found",
+            "%s: the hunk in line %zu of the reply leaves out lines of `%s` between others that it "
+            "quotes:\n",
+            p->pl->where, s->hunk->reply_line, p->t->file->path);
+  er_explain_lines(&p->pl->why->text, f->v + s[-1].pick.end, s->pick.line - s[-1].pick.end, s[-1].pick.end + 1,
+                   SHOWN_LINES);
   er_buf_str(&p->pl->why->text, "Whether they are to stay or to go is not said. Quote them too, or make two hunks.");
   return -1;
 }
 
 int er_place_done_already(er_placing *p, const er_hunk *h, size_t line) {
-  return er_refuse(p->pl->why, "no_op", "%s: the change in line %zu of the reply is in `%s` already (line %zu has the new "
-                   "lines). Start from the file as it is now, or leave this change out.", p->pl->where, h->reply_line, p->t->file->path, line + 1);
+  return er_refuse(p->pl->why, "no_op",
+                   "%s: the change in line %zu of the reply is in `%s` already (line %zu has the new "
+                   "lines). Start from the file as it is now, or leave this change out.",
+                   p->pl->where, h->reply_line, p->t->file->path, line + 1);
 }
 
 int er_place_left_out(er_placing *p, const er_hunk *h, const er_line *l) {
-  er_refuse(p->pl->why, "malformed", "%s: the change in line %zu of the reply would write a line into `%s` that only says "
-            "that lines are left out: ", p->pl->where, h->reply_line, p->t->file->path);
+  er_refuse(p->pl->why, "malformed",
+            "%s: the change in line %zu of the reply would write a line into `%s` that only says "
+            "that lines are left out: ",
+            p->pl->where, h->reply_line, p->t->file->path);
   er_explain_quote(&p->pl->why->text, l->s, l->n);
-  er_buf_str(&p->pl->why->text, ". Write all new lines, or quote that line among the old lines too, at the same place.");
+  er_buf_str(&p->pl->why->text,
+             ". Write all new lines, or quote that line among the old lines too, at the same place.");
   return -1;
 }

@@ -62,8 +62,10 @@ static er_target *open_target(er_planner *pl, const er_block *b, const er_patch_
   er_target *t = find_target(pl->out, b->path);
   if (t == NULL && b->from_path != NULL && !b->copies) t = find_target(pl->out, b->from_path);
   if (t != NULL && (alone || t->alone)) {
-    er_refuse(pl->why, "overlap", "%s: another block of the reply gives `%s` too. Give each file either once as a whole, "
-              "or as edits that do not overlap.", pl->where, b->path);
+    er_refuse(pl->why, "overlap",
+              "%s: another block of the reply gives `%s` too. Give each file either once as a whole, "
+              "or as edits that do not overlap.",
+              pl->where, b->path);
     return NULL;
   }
   if (t == NULL) t = add_target(pl, b->path, file);
@@ -74,16 +76,18 @@ static er_target *open_target(er_planner *pl, const er_block *b, const er_patch_
 
 static int check_file(er_planner *pl, const er_patch_file *f) {
   if (f->len > ER_PATCH_MAX_FILE)
-    return er_refuse(pl->why, "too_large", "%s: `%s` has %zu bytes; files of more than %u cannot be changed.", pl->where,
-                     f->path, f->len, ER_PATCH_MAX_FILE);
+    return er_refuse(pl->why, "too_large", "%s: `%s` has %zu bytes; files of more than %u cannot be changed.",
+                     pl->where, f->path, f->len, ER_PATCH_MAX_FILE);
   if (memchr(f->bytes, '\0', f->len) != NULL)
-    return er_refuse(pl->why, "binary", "%s: `%s` is a binary file and cannot be changed by a text.", pl->where, f->path);
+    return er_refuse(pl->why, "binary", "%s: `%s` is a binary file and cannot be changed by a text.", pl->where,
+                     f->path);
   return 0;
 }
 
 static int refuse_missing(er_planner *pl, const char *path) {
-  er_refuse(pl->why, "missing_file", "%s: there is no file `%s`, so there is nothing in it to change. Files that may be changed: ",
-            pl->where, path);
+  er_refuse(pl->why, "missing_file",
+            "%s: there is no file `%s`, so there is nothing in it to change. Files that may be changed: ", pl->where,
+            path);
   er_explain_editable(&pl->why->text, pl->files, pl->n_files, pl->rules);
   er_buf_str(&pl->why->text, ". To create a file, send it whole in a fence with its path.");
   return -1;
@@ -211,7 +215,8 @@ static void take_stage(er_planner *pl, er_target *t, er_buf *text) {
  * as it was comes first; the changed one counts only if it alone has the lines. */
 static int place_search(er_planner *pl, const er_block *b, er_target *t) {
   er_buf text = {0};
-  if (!er_owner_holds(pl->parsed, b, &t->lines, &pl->owner_work) && changed_has(pl, b, t, &text)) take_stage(pl, t, &text);
+  if (!er_owner_holds(pl->parsed, b, &t->lines, &pl->owner_work) && changed_has(pl, b, t, &text))
+    take_stage(pl, t, &text);
   er_buf_free(&text);
   return er_place_search(pl, b, t);
 }
@@ -264,9 +269,12 @@ static int name_only_file(er_planner *pl, er_block *b) {
     b->path = er_strdup(only->path);
     return 0;
   }
-  er_refuse(pl->why, n > 1 ? "ambiguous" : "missing_file", "%s: the block names no file, and %s. Put the file's path on "
-            "the line before it. Files that may be changed: ", pl->where,
-            n > 1 ? "more than one has the lines to change" : "none that may be changed has its old lines as they are written");
+  er_refuse(pl->why, n > 1 ? "ambiguous" : "missing_file",
+            "%s: the block names no file, and %s. Put the file's path on "
+            "the line before it. Files that may be changed: ",
+            pl->where,
+            n > 1 ? "more than one has the lines to change"
+                  : "none that may be changed has its old lines as they are written");
   er_explain_editable(&pl->why->text, pl->files, pl->n_files, pl->rules);
   er_buf_str(&pl->why->text, ".");
   return -1;
@@ -289,7 +297,8 @@ static char *describe(const er_parsed *p, size_t i) {
   const char *form = er_patch_form_name(b->form);
   if (b->path == NULL)
     return er_asprintf("block %zu of %zu (%s, line %zu of the reply)", i + 1, p->n_blocks, form, b->reply_line);
-  return er_asprintf("block %zu of %zu (%s for `%s`, line %zu of the reply)", i + 1, p->n_blocks, form, b->path, b->reply_line);
+  return er_asprintf("block %zu of %zu (%s for `%s`, line %zu of the reply)", i + 1, p->n_blocks, form, b->path,
+                     b->reply_line);
 }
 
 static void drop_prefixes(er_planner *pl, er_block *b) {
@@ -371,7 +380,8 @@ static int refuse_overlap(er_planner *pl, const er_target *t, const er_edit *a, 
   size_t one = (a->block < b->block ? a->block : b->block) + 1, other = (a->block < b->block ? b->block : a->block) + 1;
   size_t shown = b->first < t->lines.n ? b->first : t->lines.n - 1;
   if (one == other)
-    er_refuse(pl->why, "overlap", "block %zu of the reply changes `%s` twice at line %zu:\n", one, t->path, b->first + 1);
+    er_refuse(pl->why, "overlap", "block %zu of the reply changes `%s` twice at line %zu:\n", one, t->path,
+              b->first + 1);
   else
     er_refuse(pl->why, "overlap", "blocks %zu and %zu of the reply both change `%s` at line %zu:\n",
               one, other, t->path, b->first + 1);
@@ -420,12 +430,16 @@ static bool only_shows(const er_planner *pl, const er_block *b) {
 }
 
 static int refuse_empty(const er_parsed *p, er_refusal *why) {
-  er_refuse(why, "no_change_found", "no change was found in the reply. Send it as a unified diff (---, +++, @@), as "
-            "search/replace blocks (<<<<<<< SEARCH, =======, >>>>>>> REPLACE), or as whole files in fences, each with its "
-            "path on the line before.");
+  er_refuse(
+      why, "no_change_found",
+      "no change was found in the reply. Send it as a unified diff (---, +++, @@), as "
+      "search/replace blocks (<<<<<<< SEARCH, =======, >>>>>>> REPLACE), or as whole files in fences, each with its "
+      "path on the line before.");
   if (p->nameless > 0)
-    er_buf_fmt(&why->text, " The fence in line %zu of the reply names no file: if it holds one, put its path on the line "
-               "before.", p->nameless);
+    er_buf_fmt(&why->text,
+               " The fence in line %zu of the reply names no file: if it holds one, put its path on the line "
+               "before.",
+               p->nameless);
   return -1;
 }
 
@@ -466,14 +480,16 @@ static int plan_all(er_planner *pl) {
   return refused > 0 ? -1 : 0;
 }
 
-int er_patch_plan(const er_parsed *parsed, const er_patch_file *files, size_t n_files, const er_patch_rules *rules, er_plan *out,
-                  er_refusal *why) {
+int er_patch_plan(const er_parsed *parsed, const er_patch_file *files, size_t n_files, const er_patch_rules *rules,
+                  er_plan *out, er_refusal *why) {
   er_planner pl = {.parsed = parsed, .files = files, .n_files = n_files, .rules = rules, .out = out, .why = why};
   int rc = 0;
   if (parsed->n_blocks == 0) return refuse_empty(parsed, why);
   if (parsed->n_blocks > MAX_BLOCKS || parsed->n_hunks > MAX_HUNKS)
-    return er_refuse(why, "too_large", "the reply has %zu blocks with %zu hunks; at most %d and %d are read. Join them, or send whole "
-                     "files.", parsed->n_blocks, parsed->n_hunks, MAX_BLOCKS, MAX_HUNKS);
+    return er_refuse(why, "too_large",
+                     "the reply has %zu blocks with %zu hunks; at most %d and %d are read. Join them, or send whole "
+                     "files.",
+                     parsed->n_blocks, parsed->n_hunks, MAX_BLOCKS, MAX_HUNKS);
   pl.keep_bom = memmem(parsed->begin, (size_t)(parsed->end - parsed->begin), "\xef\xbb\xbf", 3) != NULL;
   out->reports = er_calloc(parsed->n_blocks, sizeof *out->reports);
   for (size_t i = 0; i < parsed->n_blocks; i++) drop_prefixes(&pl, &parsed->blocks[i]);

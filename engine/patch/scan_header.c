@@ -61,7 +61,8 @@ static void drop_remark(const er_scan *s, char *name) {
   char *open = strstr(name, " (");
   const char *p = name;
   if (open == NULL || er_scan_known(s, name, strlen(name))) return;
-  if (strchr("ab", p[0]) && p[0] != '\0' && p[1] == '/' && er_scan_known(s, p + 2, (size_t)(open - p - 2))) *open = '\0';
+  if (strchr("ab", p[0]) && p[0] != '\0' && p[1] == '/' && er_scan_known(s, p + 2, (size_t)(open - p - 2)))
+    *open = '\0';
   else if (er_scan_known(s, p, (size_t)(open - p))) *open = '\0';
 }
 
@@ -145,7 +146,8 @@ static void read_names(er_scan *s, er_header *h) {
     h->git = git_name(&s->in[s->at++]);
     while (s->at < s->n && read_extended(&s->in[s->at], h)) s->at++;
   }
-  if (s->at < s->n && er_line_starts(&s->in[s->at], "--- ") && (er_scan_at_pair(s, s->at) || er_scan_at_half(s, s->at))) {
+  if (s->at < s->n && er_line_starts(&s->in[s->at], "--- ") &&
+      (er_scan_at_pair(s, s->at) || er_scan_at_half(s, s->at))) {
     h->old = read_name(&s->in[s->at++], 4);
     h->old_null = is_null(h->old);
   }
@@ -157,8 +159,9 @@ static void read_names(er_scan *s, er_header *h) {
 
 /* "--- original.lua", "+++ modified.lua": words that stand for the file's name. */
 static bool is_placeholder(const char *name) {
-  static const char *const words[] = {"original", "modified", "old", "new", "before", "after", "updated", "current", "previous",
-                                      "file", "original_file", "modified_file", "old_file", "new_file"};
+  static const char *const words[] = {"original",      "modified",      "old",      "new",      "before",
+                                      "after",         "updated",       "current",  "previous", "file",
+                                      "original_file", "modified_file", "old_file", "new_file"};
   const char *base = git_prefixed(name) ? name + 2 : name;
   size_t n = strcspn(base, ".");
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)

@@ -84,7 +84,8 @@ static piece drop_tags(piece p) {
 
 /* Drops "File:", "path =" and the like from the front. */
 static piece drop_label(piece p) {
-  static const char *const labels[] = {"filename", "file name", "filepath", "file path", "file", "path", "title", "name"};
+  static const char *const labels[] = {"filename", "file name", "filepath", "file path",
+                                       "file",     "path",      "title",    "name"};
   for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
     size_t n = strlen(labels[i]), k = n;
     if (p.n <= n || strncasecmp(p.s, labels[i], n) != 0) continue;

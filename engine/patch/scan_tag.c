@@ -26,7 +26,8 @@ static er_line path_attribute(const char *s, size_t n) {
     size_t m = strlen(keys[k]);
     for (size_t i = 1; i + m + 2 < n; i++) {
       const char *v = s + i + m, *end;
-      if (s[i - 1] != ' ' || strncasecmp(s + i, keys[k], m) != 0 || v[0] != '=' || (v[1] != '"' && v[1] != '\'')) continue;
+      if (s[i - 1] != ' ' || strncasecmp(s + i, keys[k], m) != 0 || v[0] != '=' || (v[1] != '"' && v[1] != '\''))
+        continue;
       end = memchr(v + 2, v[1], (size_t)(s + n - v - 2));
       if (end != NULL) return (er_line){v + 2, (uint32_t)(end - v - 2), ER_EOL_LF, 0};
     }

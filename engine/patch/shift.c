@@ -61,7 +61,8 @@ static bool learn_front(const er_indents *in, er_shift *out) {
   uint32_t n = more[0].n - less[0].n;
   if (n == 0) return false;
   for (size_t i = 0; i < in->n; i++)
-    if (more[i].n < n || more[i].n - n != less[i].n || memcmp(more[i].s, more[0].s, n) != 0 || !ends_with(&more[i], &less[i]))
+    if (more[i].n < n || more[i].n - n != less[i].n || memcmp(more[i].s, more[0].s, n) != 0 ||
+        !ends_with(&more[i], &less[i]))
       return false;
   *out = (er_shift){.kind = deeper ? ER_SHIFT_DEEPER : ER_SHIFT_SHALLOWER, .s = more[0].s, .n = n};
   return true;

@@ -47,7 +47,8 @@ static void next_row(const er_line *a, const er_line *b, uint32_t i, uint32_t mo
     if (up[d] + (a->s[i - 1] != b->s[j - 1]) < best) best = up[d] + (a->s[i - 1] != b->s[j - 1]);
     if (d < 2 * most && up[d + 1] + 1 < best) best = up[d + 1] + 1;
     if (d > 0 && cur[d - 1] + 1 < best) best = cur[d - 1] + 1;
-    if (i > 1 && j > 1 && a->s[i - 1] == b->s[j - 2] && a->s[i - 2] == b->s[j - 1] && up2[d] + 1 < best) best = up2[d] + 1;
+    if (i > 1 && j > 1 && a->s[i - 1] == b->s[j - 2] && a->s[i - 2] == b->s[j - 1] && up2[d] + 1 < best)
+      best = up2[d] + 1;
     cur[d] = best;
   }
 }

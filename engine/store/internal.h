@@ -6,7 +6,7 @@
 
 #include "store/store.h"
 
-typedef struct { char *key; sqlite3_stmt *st; } er__statement;
+typedef struct { char *key; uint32_t hash; sqlite3_stmt *st; } er__statement;
 
 struct er_store {
   sqlite3 *db;
@@ -14,6 +14,7 @@ struct er_store {
   bool dirty;                    /* a transaction is open */
   er__statement *cached;         /* a few dozen, found by key */
   size_t n_cached;
+  er_buf key;                    /* of the row that is being written */
 };
 
 int er__store_fail(er_store *s, er_err *err, const char *doing);

@@ -110,9 +110,9 @@ const er_query er_queries[] = {
                   " count(*) AS calls, coalesce(max(id), 0) AS last FROM calls"},
   {"calls_answered", "SELECT model, purpose, count(*) AS n, sum(output) AS output FROM calls"
                      " WHERE state IN ('ok', 'refused', 'truncated') GROUP BY model, purpose"},
-  {"jobs_spent", "SELECT count(ended) AS n, coalesce(sum(ended IS NOT NULL AND stage IN ('train', 'evaluate')), 0) AS on_gpus,"
-                 " coalesce(sum(wall_s) FILTER (WHERE stage IN ('train', 'evaluate')), 0.0) AS wall_s,"
-                 " coalesce(max(id), 0) AS last FROM jobs"},
+  {"jobs_spent", "SELECT r.preset, count(j.ended) AS n, coalesce(sum(j.ended IS NOT NULL AND j.stage IN ('train', 'evaluate')), 0) AS on_gpus,"
+                 " coalesce(sum(j.wall_s) FILTER (WHERE j.stage IN ('train', 'evaluate')), 0.0) AS wall_s,"
+                 " coalesce(max(j.id), 0) AS last FROM jobs j LEFT JOIN reruns r ON r.id = j.rerun GROUP BY r.preset ORDER BY r.preset"},
   {"ran", "SELECT coalesce(sum(CAST(text AS REAL)) FILTER (WHERE kind = 'ran'), 0.0) AS seconds, coalesce(max(id), 0) AS last"
           " FROM events"},
   {"effect_count", "SELECT count(*) AS n FROM effects"},

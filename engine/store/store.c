@@ -75,6 +75,9 @@ static int open_db(er_store *s, er_store_mode mode, er_err *err) {
   int flags = SQLITE_OPEN_READWRITE | (mode == ER_STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
   if (mode != ER_STORE_CREATE && access(s->path, F_OK) < 0)
     return er_fail(err, "ENOENT", "there is no study at %s", s->path);
+  /* Before the first study of a program, else without effect: one thread, and nobody who asks for statistics. */
+  sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   if (sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
     return er__store_fail(s, err, "opening it");
   sqlite3_extended_result_codes(s->db, 1);
@@ -106,6 +109,7 @@ void er_store_close(er_store *s) {
     er_free(s->cached[i].key);
   }
   er_free(s->cached);
+  er_buf_free(&s->key);
   if (s->db != NULL && s->dirty) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
   sqlite3_close(s->db);
   er_free(s->path);
@@ -114,9 +118,16 @@ void er_store_close(er_store *s) {
 
 /* ---- statements ------------------------------------------------------------ */
 
+static uint32_t hash(const char *key) {
+  uint32_t x = 2166136261u;
+  for (; *key; key++) x = (x ^ (unsigned char)*key) * 16777619u;
+  return x;
+}
+
 sqlite3_stmt *er__store_cached(er_store *s, const char *key) {
+  uint32_t x = hash(key);
   for (size_t i = 0; i < s->n_cached; i++)
-    if (strcmp(s->cached[i].key, key) == 0) return s->cached[i].st;
+    if (s->cached[i].hash == x && strcmp(s->cached[i].key, key) == 0) return s->cached[i].st;
   return NULL;
 }
 
@@ -127,8 +138,7 @@ sqlite3_stmt *er__store_prepare(er_store *s, const char *key, const char *sql, e
     return NULL;
   }
   s->cached = er_realloc(s->cached, (s->n_cached + 1) * sizeof *s->cached);
-  s->cached[s->n_cached].key = er_strdup(key);
-  s->cached[s->n_cached++].st = st;
+  s->cached[s->n_cached++] = (er__statement){er_strdup(key), hash(key), st};
   return st;
 }
 
@@ -142,9 +152,16 @@ static void bind(sqlite3_stmt *st, int i, const er_value *v) {
   }
 }
 
+/* A statement without values that is run again and again. */
+static int run_plain(er_store *s, const char *sql, const char *doing, er_err *err) {
+  sqlite3_stmt *st = er__store_cached(s, sql);
+  if (st == NULL && (st = er__store_prepare(s, sql, sql, err)) == NULL) return -1;
+  return er__store_run(s, st, doing, err);
+}
+
 int er__store_begin(er_store *s, er_err *err) {
   if (s->dirty) return 0;
-  if (exec(s, "BEGIN IMMEDIATE", "starting to write", err) < 0) return -1;
+  if (run_plain(s, "BEGIN IMMEDIATE", "starting to write", err) < 0) return -1;
   s->dirty = true;
   return 0;
 }
@@ -206,13 +223,23 @@ static void update_sql(er_buf *sql, const char *table, size_t n, const char *con
     if (strcmp(cols[i], "id") == 0) er_buf_fmt(sql, " WHERE id=?%zu", i + 1);
 }
 
+/* Tells a statement from others: the verb, the table and the columns. */
+static const char *row_key(er_buf *b, char verb, const char *table, size_t n, const char *const *cols) {
+  er_buf_clear(b);
+  er_buf_char(b, verb);
+  er_buf_char(b, ' ');
+  er_buf_str(b, table);
+  for (size_t i = 0; i < n; i++) {
+    er_buf_char(b, ' ');
+    er_buf_str(b, cols[i]);
+  }
+  return er_buf_cstr(b);
+}
+
 static int write_row(er_store *s, char verb, const char *table, size_t n, const char *const *cols,
                      const er_value *vals, er_err *err) {
-  char key[512];
-  size_t at = (size_t)snprintf(key, sizeof key, "%c %s", verb, table);
+  const char *key = row_key(&s->key, verb, table, n, cols);
   sqlite3_stmt *st;
-  for (size_t i = 0; i < n && at < sizeof key; i++)
-    at += (size_t)snprintf(key + at, sizeof key - at, " %s", cols[i]);
   if (er__store_begin(s, err) < 0) return -1;
   st = er__store_cached(s, key);
   if (st == NULL) {
@@ -237,7 +264,7 @@ int er_store_update(er_store *s, const char *table, size_t n, const char *const 
 int er_store_commit(er_store *s, er_err *err) {
   if (!s->dirty) return 0;
   er_fault("commit.before");
-  if (exec(s, "COMMIT", "committing", err) < 0) return -1;
+  if (run_plain(s, "COMMIT", "committing", err) < 0) return -1;
   s->dirty = false;
   er_fault("commit.after");
   return 0;

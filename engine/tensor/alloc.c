@@ -83,6 +83,15 @@ int64_t er_tensors_refuse_at(er_tensors *ts, int64_t n) {
   return left;
 }
 
+bool er_tensors_broken(er_tensors *ts, const char *op, er_err *err) {
+  size_t bytes;
+  if (!er_pool_broken(ts->pool, &bytes)) return false;
+  if (bytes == 0) er_fail(err, "time", "%s was broken off: its time is used up", op);
+  else er_fail(err, "memory", "%s: no memory for the %zu bytes that a thread of it works in; %lld bytes are in use by "
+               "tensors", op, bytes, (long long)ts->memory.live);
+  return true;
+}
+
 er_storage *er_storage_new(er_tensors *ts, size_t bytes, er_err *err) {
   size_t size;
   int class;
@@ -110,7 +119,7 @@ er_storage *er_storage_new(er_tensors *ts, size_t bytes, er_err *err) {
   ts->memory.live += (int64_t)size;
   ts->memory.tensors++;
   if (ts->memory.live > ts->memory.peak) ts->memory.peak = ts->memory.live;
-  if (ts->zeroed) memset(s->data, 0, size);
+  if (ts->soiled) memset(s->data, 0xff, size);
   return s;
 }
 

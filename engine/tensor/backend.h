@@ -2,8 +2,8 @@
  * One er_backend is one column; its rows are kernels.  An operator (ops_*.c)
  * checks its arguments, allocates the result, calls one row, and records a
  * backward function; it never touches an element itself.  A kernel gets views and
- * plain numbers, owns nothing, allocates nothing but scratch, cannot fail, and may
- * assume that shapes fit.  Three columns exist: the CPU's (chosen at run time from
+ * plain numbers, owns nothing, allocates nothing but scratch, cannot fail but by being
+ * broken off (er_pool_broken), and may assume that shapes fit.  Three columns exist: the CPU's (chosen at run time from
  * the same sources compiled for several instruction sets), the f64 reference that
  * tests link, and one for CUDA that a plug-in fills.
  *
@@ -74,7 +74,7 @@ typedef struct {
   const void *bias;                         /* n elements of type bias_t, or NULL */
   er_dtype bias_t;
   er_act act;
-  void *pre;                                /* where the sum before the activation goes (ct, like c), or NULL */
+  void *slope;                              /* where the activation's derivative goes (ct, like c), or NULL */
 } er_gemm;
 
 typedef struct { uint64_t seed, call; } er_key;    /* names one call's random numbers */
@@ -82,7 +82,7 @@ typedef struct { uint64_t seed, call; } er_key;    /* names one call's random nu
 /* ---- attention: q (B,H,T,D), k and v (B,G,S,D), o (B,H,T,D), H a multiple of G ------------ */
 typedef struct {
   er_view q, k, v, o;
-  void *lse;                                /* (B,H,T) reals, log of the row's sum */
+  void *lse;                                /* (B,H,T) reals, log of the row's sum; forward: or NULL */
   double scale, softcap;                    /* softcap 0: none */
   bool causal;                              /* query t sees keys up to t + S - T */
   int64_t window;                           /* and no more than this many; 0: all */
@@ -160,6 +160,8 @@ typedef enum { ER_RAND_UNIFORM, ER_RAND_NORMAL, ER_RAND_INT, ER_RAND_BERNOULLI }
   /* rows of the last dim, stable; as many as the results have; index is i32; either may be NULL */ \
   ROW(void, sort, (er_pool *, const er_view *values, const er_view *index, const er_view *x, bool descending)) \
   ROW(void, xent, (er_pool *, const er_xent *x)) \
+  /* out[i] = -log softmax(row i of x)[target[i]], all of it in f64; a NaN where the row is not finite throughout */ \
+  ROW(void, nats, (er_pool *, double *out, const er_view *x, const int32_t *target)) \
   ROW(void, random, (er_pool *, const er_view *out, er_rand kind, er_key key, double a, double b)) \
   /* x / (1 - p) where kept, else 0; the same draws for the same key */ \
   ROW(void, dropout, (er_pool *, const er_view *y, const er_view *x, double p, er_key key)) \

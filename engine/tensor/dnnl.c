@@ -207,7 +207,6 @@ static entry *find(struct er_dnnl *d, const key *k, int threads) {
 typedef struct {
   er_tensors *ts;
   const er_gemm *g;
-  void *c;
   int64_t tm, tn, rows, cols;
   entry *e[2][2];
 } plan;
@@ -225,7 +224,7 @@ static void run_tile(const plan *p, int thread, int64_t item) {
   int64_t c = (g->coff != NULL ? g->coff[t] : 0) + row * p->tm * g->crs + col * p->tn;
   d->f.dnnl_memory_set_data_handle(mem[0], er_at(g->a, g->at, a));
   d->f.dnnl_memory_set_data_handle(mem[1], er_at(g->b, g->bt, b));
-  d->f.dnnl_memory_set_data_handle(mem[2], er_at(p->c, g->ct, c));
+  d->f.dnnl_memory_set_data_handle(mem[2], er_at(g->c, g->ct, c));
   d->f.dnnl_memory_set_data_handle(mem[4], er_pool_scratch(p->ts->pool, thread, SLOT_LIBRARY, e->scratch + 64));
   if (mem[BIAS_ARG] != NULL) d->f.dnnl_memory_set_data_handle(mem[BIAS_ARG], er_at(g->bias, g->bias_t, col * p->tn));
   d->f.dnnl_primitive_execute(e->primitive, d->stream, mem[BIAS_ARG] != NULL ? ARGS : ARGS - 1, args);
@@ -269,13 +268,18 @@ static bool suits(const struct er_dnnl *d, const er_gemm *g) {
          (g->bias == NULL || g->bias_t == ER_F32 || g->bias_t == ER_BF16);
 }
 
-/* The activation over what the product has left in `pre` or in c. */
+/* The activation over what the product has left in c; its slope is what it makes of a gradient of 1. */
 static void activate(er_tensors *ts, const er_gemm *g) {
   static const er_ew of[ER_ACTS] = {ER_EW_COPY, ER_EW_RELU, ER_EW_RELU2, ER_EW_GELU, ER_EW_GELU_TANH, ER_EW_SILU};
-  er_view to = {.data = g->c, .dtype = g->ct, .nd = 2, .size = {g->m, g->n}, .stride = {g->crs, 1}}, from = to;
-  const er_view *in[1] = {&from};
-  if (g->pre != NULL) from.data = g->pre;
-  ts->backend->elementwise(ts->pool, of[g->act], &to, in, 1, NULL);
+  static const er_ew grads[ER_ACTS] = {ER_EW_COPY,   ER_EW_D_RELU,      ER_EW_D_RELU2,
+                                        ER_EW_D_GELU, ER_EW_D_GELU_TANH, ER_EW_D_SILU};
+  float unit = 1;
+  er_view z = {.data = g->c, .dtype = g->ct, .nd = 2, .size = {g->m, g->n}, .stride = {g->crs, 1}}, slope = z;
+  er_view one = {.data = &unit, .dtype = ER_F32, .nd = 0};
+  const er_view *in[2] = {&one, &z}, *all[1] = {&z};
+  slope.data = g->slope;
+  if (g->slope != NULL) ts->backend->elementwise(ts->pool, grads[g->act], &slope, in, 2, NULL);
+  ts->backend->elementwise(ts->pool, of[g->act], &z, all, 1, NULL);
 }
 
 /* Without signals: oneDNN's AVX kernels (before 3.11.2) let the stack pointer point into their workspace, where a
@@ -291,7 +295,7 @@ bool er_dnnl_gemm(er_tensors *ts, const er_gemm *g) {
   double work = (double)g->m * (double)g->n * (double)g->k;
   struct er_dnnl *d;
   if (work < 1 << 20 || (d = library(ts)) == NULL || !suits(d, g)) return false;
-  plan p = {.ts = ts, .g = g, .c = g->pre != NULL ? g->pre : g->c, .tm = 256, .tn = 384};
+  plan p = {.ts = ts, .g = g, .tm = 256, .tn = 384};
   bool a_turned = g->acs != 1, b_turned = g->bcs != 1;
   while (p.tn > 96 && ((g->m + p.tm - 1) / p.tm) * ((g->n + p.tn - 1) / p.tn) * g->batch < 8) {
     if (p.tm > 128 && g->m > p.tn) p.tm /= 2;
@@ -299,7 +303,7 @@ bool er_dnnl_gemm(er_tensors *ts, const er_gemm *g) {
   }
   if (!plan_tiles(d, &p, a_turned, b_turned)) return false;
   run_tiles(&p);
-  if (g->act != ER_ACT_NONE || g->pre != NULL) activate(ts, g);
+  if (g->act != ER_ACT_NONE) activate(ts, g);
   return true;
 }
 

@@ -85,8 +85,9 @@ er_tensor *er_tensor_cross_entropy(er_tensor *logits, er_tensor *target, const e
 er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, const er_loss *opt, er_tensor **lse,
                              er_err *err);
 
-/* -log softmax(x)[target] of a row of n finite numbers, in f64 throughout; target is one of 0..n-1. */
-double er_row_nats(const float *x, int64_t n, int32_t target);
+/* nats[i] = -log softmax(row i of logits)[target[i]], in f64 throughout; a NaN where the row is not finite throughout.
+ * Targets are in the last dim's range; the logits need not be ts's own, and nothing is recorded. */
+int er_tensor_nats(er_tensors *ts, const er_view *logits, const int32_t *target, double *nats, er_err *err);
 
 /* ---- moving elements -------------------------------------------------------------------------------- */
 er_tensor *er_tensor_cat(er_tensor *const *xs, int n, int dim, er_err *err);

@@ -19,7 +19,7 @@ static er_attention with_views(const sdpa_ctx *c, er_tensor *const *x, er_tensor
   a.k = x[KEY]->v;
   a.v = x[VALUE]->v;
   a.o = o->v;
-  a.lse = lse->v.data;
+  a.lse = lse != NULL ? lse->v.data : NULL;
   a.mask = x[MASK] != NULL ? &c->mask : NULL;
   a.slopes = x[SLOPES] != NULL ? x[SLOPES]->v.data : NULL;
   return a;
@@ -129,7 +129,7 @@ static int check_sdpa(er_tensor *q, er_tensor *k, er_tensor *v, const er_sdpa *o
 /* (B,H,T,D) over memory (B,T,H,D): the heads of a token stand together, as the next linear layer wants them. */
 static er_tensor *output(er_tensor *q, er_tensor *v, er_err *err) {
   int64_t size[4] = {q->v.size[0], q->v.size[2], q->v.size[1], v->v.size[3]};
-  er_tensor *t = er_make(er_tensor_home(q), q->v.dtype, 4, size, err),
+  er_tensor *t = er_make_bare(er_tensor_home(q), q->v.dtype, 4, size, err),
             *y = t != NULL ? er_tensor_transpose(t, 1, 2, err) : NULL;
   er_tensor_unref(t);
   return y;
@@ -163,16 +163,18 @@ static int widen(er_tensor *const *x, er_view *to, er_err *err) {
 static er_tensor *attend(er_tensor *const *x, sdpa_ctx *c, er_err *err) {
   static const er_grad_class class = {"scaled_dot_product_attention", sdpa_backward, NULL};
   er_tensors *ts = er_tensor_home(x[Q]);
+  bool taped = er_tape_wants(INPUTS, x);
   er_tensor *y = output(x[Q], x[VALUE], err),
-            *lse = y != NULL ? er_make(ts, ts->backend->real, 3, x[Q]->v.size, err) : NULL;
+            *lse = y != NULL && taped ? er_make(ts, ts->backend->real, 3, x[Q]->v.size, err) : NULL;
   er_node *n;
-  if (lse == NULL) {
+  if (y == NULL || (taped && lse == NULL)) {
     er_tensor_unref(y);
     return NULL;
   }
   if (c->a.dropout > 0) c->a.key = er_tensors_draw(ts);
   er_attention a = with_views(c, x, y, lse);
   ts->backend->attention(ts->pool, &a);
+  er_filled(y);
   if ((n = er_tape_record(y, &class, sizeof *c, INPUTS, x)) != NULL) {
     *(sdpa_ctx *)n->ctx = *c;
     for (int i = 0; i < INPUTS; i++) er_tape_save(n, i, x[i]);

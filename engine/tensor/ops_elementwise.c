@@ -48,7 +48,9 @@ static er_tensor *apply(er_ew op, er_dtype d, int n, er_tensor *const *xs, const
                      "these shapes do not broadcast: from the right, sizes must be equal or 1");
     return NULL;
   }
-  if ((y = er_make(er_tensor_home(xs[0]), d, shape.nd, shape.size, err)) != NULL) er_run(op, y, n, xs, p);
+  if ((y = er_make_bare(er_tensor_home(xs[0]), d, shape.nd, shape.size, err)) == NULL) return NULL;
+  er_run(op, y, n, xs, p);
+  er_filled(y);
   return y;
 }
 

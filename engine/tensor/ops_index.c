@@ -301,12 +301,13 @@ er_tensor *er_tensor_scatter(er_tensor *x, int dim, er_tensor *index, er_tensor 
 }
 
 er_tensor *er_tensor_sort(er_tensor *x, int dim, bool descending, int64_t k, er_tensor **index, er_err *err) {
+  const char *op = k < 0 ? "sort" : "topk";
   er_tensors *ts = er_tensor_home(x);
   er_tensor *order, *y;
   int64_t size[ER_DIMS];
-  if ((dim = er_dim_of("sort", x, dim, x->v.nd, err)) < 0) return NULL;
+  if ((dim = er_dim_of(op, x, dim, x->v.nd, err)) < 0) return NULL;
   if (x->v.nd == 0 || k > x->v.size[dim]) {
-    er_tensor_refuse(err, "range", "sort", 1, &x, "dim %d does not have %lld elements", dim + 1, (long long)k);
+    er_tensor_refuse(err, "range", op, 1, &x, "dim %d does not have %lld elements", dim + 1, (long long)k);
     return NULL;
   }
   memcpy(size, x->v.size, sizeof size);

@@ -281,3 +281,10 @@ er_tensor *er_tensor_lm_loss(er_tensor *h, er_tensor *w, er_tensor *target, cons
   free_rows(&r);
   return y;
 }
+
+/* ---- scores ------------------------------------------------------------------------------------------ */
+
+int er_tensor_nats(er_tensors *ts, const er_view *logits, const int32_t *target, double *nats, er_err *err) {
+  ts->backend->nats(ts->pool, nats, logits, target);
+  return er_tensors_broken(ts, "nats", err) ? -1 : 0;
+}

@@ -13,6 +13,19 @@ void er_multiply(er_tensors *ts, const er_gemm *g) {
 
 /* ---- batched --------------------------------------------------------------------------------------- */
 
+enum { PRODUCTS = 1024 };        /* whose starts are kept at a time */
+
+/* Where matrix t of c's leading dims begins in v, which may lack some of them or have them as 1. */
+static int64_t start_of(const er_view *v, int nd, const er_view *c, int64_t t) {
+  int64_t start = 0;
+  for (int i = nd - 3; i >= 0; i--) {
+    int at = i - (nd - v->nd);
+    if (at >= 0 && v->size[at] > 1) start += t % c->size[i] * v->stride[at];
+    t /= c->size[i];
+  }
+  return start;
+}
+
 /* c (..., m, n) = a (..., m, k) b (..., k, n); leading dims broadcast; c has all of them. */
 static void product(er_tensors *ts, const er_view *c, const er_view *a, const er_view *b, bool accumulate) {
   int nd = c->nd, lead = nd - 2;
@@ -34,28 +47,23 @@ static void product(er_tensors *ts, const er_view *c, const er_view *a, const er
                .ccs = 1,
                .alpha = 1,
                .accumulate = accumulate};
-  int64_t *off = NULL;
+  int64_t off[3][PRODUCTS], all = 1;
   if (er_view_count(c) == 0) return;
-  for (int i = 0; i < lead; i++) g.batch *= c->size[i];
-  if (lead > 0 && g.batch > 0) {
-    off = er_calloc((size_t)g.batch * 3, sizeof *off);
-    for (int64_t t = 0; t < g.batch; t++) {
-      int64_t rest = t;
-      for (int i = lead - 1; i >= 0; i--) {
-        int64_t at = rest % c->size[i];
-        int ia = i - (nd - a->nd), ib = i - (nd - b->nd);
-        rest /= c->size[i];
-        if (ia >= 0 && a->size[ia] > 1) off[t] += at * a->stride[ia];
-        if (ib >= 0 && b->size[ib] > 1) off[g.batch + t] += at * b->stride[ib];
-        off[2 * g.batch + t] += at * c->stride[i];
-      }
-    }
-    g.aoff = off;
-    g.boff = off + g.batch;
-    g.coff = off + 2 * g.batch;
+  for (int i = 0; i < lead; i++) all *= c->size[i];
+  if (lead > 0) {
+    g.aoff = off[0];
+    g.boff = off[1];
+    g.coff = off[2];
   }
-  er_multiply(ts, &g);
-  er_free(off);
+  for (int64_t first = 0; first < all; first += g.batch) {
+    g.batch = all - first < PRODUCTS ? all - first : PRODUCTS;
+    for (int64_t t = 0; t < g.batch; t++) {
+      off[0][t] = start_of(a, nd, c, first + t);
+      off[1][t] = start_of(b, nd, c, first + t);
+      off[2][t] = start_of(c, nd, c, first + t);
+    }
+    er_multiply(ts, &g);
+  }
 }
 
 static er_view turned(const er_view *v) {
@@ -115,9 +123,10 @@ static er_tensor *matmul(er_tensor *a, er_tensor *b, er_err *err) {
   }
   shape.size[shape.nd] = a->v.size[a->v.nd - 2];
   shape.size[shape.nd + 1] = b->v.size[b->v.nd - 1];
-  if ((y = er_make(er_tensor_home(a), er_promote(a->v.dtype, b->v.dtype), shape.nd + 2, shape.size, err)) == NULL)
+  if ((y = er_make_bare(er_tensor_home(a), er_promote(a->v.dtype, b->v.dtype), shape.nd + 2, shape.size, err)) == NULL)
     return NULL;
   product(er_tensor_home(a), &y->v, &a->v, &b->v, false);
+  er_filled(y);
   if ((n = er_tape_record(y, &class, 0, 2, xs)) == NULL) return y;
   er_tape_save(n, 0, a);
   er_tape_save(n, 1, b);
@@ -188,15 +197,12 @@ static int64_t rows_of(const er_view *v) {
   return n;
 }
 
-typedef struct { er_act act; } linear_ctx;
-
-static er_tensor *through_act(er_act act, er_tensor *dy, er_tensor *pre, er_err *err) {
-  static const er_ew grads[ER_ACTS] = {ER_EW_COPY,   ER_EW_D_RELU,      ER_EW_D_RELU2,
-                                        ER_EW_D_GELU, ER_EW_D_GELU_TANH, ER_EW_D_SILU};
-  er_tensor *dz, *xs[2] = {dy, pre};
-  if (act == ER_ACT_NONE) return er_packed(dy, err);
-  if ((dz = er_like(dy, err)) != NULL) er_run(grads[act], dz, 2, xs, NULL);
-  return dz;
+/* dy times the activation's slope, in the slope's place: this is its last use. */
+static er_tensor *through_act(er_tensor *dy, er_tensor *slope, er_err *err) {
+  er_tensor *xs[2] = {dy, slope};
+  if (slope == NULL) return er_packed(dy, err);
+  er_run(ER_EW_MUL, slope, 2, xs, NULL);
+  return er_tensor_ref(slope);
 }
 
 static int give_dw(er_node *n, er_tensor *dz, er_tensor *x, int64_t rows, er_err *err) {
@@ -239,7 +245,7 @@ static int give_db(er_node *n, er_tensor *dz, int64_t rows, er_err *err) {
 
 static int linear_backward(er_node *n, er_tensor *dy, er_err *err) {
   er_tensor *x = er_tape_saved(n, 0), *w = er_tape_saved(n, 1), *g;
-  er_tensor *dz = through_act(((linear_ctx *)n->ctx)->act, dy, er_tape_saved(n, 2), err);
+  er_tensor *dz = through_act(dy, er_tape_saved(n, 2), err);
   int64_t rows = dz != NULL ? rows_of(&dz->v) : 0;
   bool add;
   int rc = dz == NULL ? -1 : 0;
@@ -273,38 +279,38 @@ static int check_linear(er_tensor *x, er_tensor *w, er_tensor *bias, er_err *err
 er_tensor *er_tensor_linear(er_tensor *x, er_tensor *w, er_tensor *bias, er_act act, er_err *err) {
   static const er_grad_class class = {"linear", linear_backward, NULL};
   er_tensors *ts = er_tensor_home(x);
-  er_tensor *xs[3] = {x, w, bias}, *y, *packed, *b = NULL, *pre = NULL;
+  er_tensor *xs[3] = {x, w, bias}, *y, *packed, *b = NULL, *slope = NULL;
   int64_t size[ER_DIMS];
   bool ok;
   if (check_linear(x, w, bias, err) < 0) return NULL;
   memcpy(size, x->v.size, sizeof size);
   size[x->v.nd - 1] = w->v.size[0];
   packed = er_packed(x, err);
-  y = er_make(ts, x->v.dtype, x->v.nd, size, err);
+  y = er_make_bare(ts, x->v.dtype, x->v.nd, size, err);
   if (bias != NULL) b = er_packed(bias, err);
-  if (act != ER_ACT_NONE && er_tape_wants(3, xs)) pre = er_make(ts, x->v.dtype, x->v.nd, size, err);
+  if (act != ER_ACT_NONE && er_tape_wants(3, xs)) slope = er_make(ts, x->v.dtype, x->v.nd, size, err);
   ok = packed != NULL && y != NULL && (bias == NULL || b != NULL) &&
-       (pre != NULL || act == ER_ACT_NONE || !er_tape_wants(3, xs));
+       (slope != NULL || act == ER_ACT_NONE || !er_tape_wants(3, xs));
   if (ok) {
     er_gemm g = rows_times(packed, rows_of(&x->v), &w->v, true, y);
     g.bias = b != NULL ? b->v.data : NULL;
     g.bias_t = b != NULL ? b->v.dtype : ER_F32;
     g.act = act;
-    g.pre = pre != NULL ? pre->v.data : NULL;
+    g.slope = slope != NULL ? slope->v.data : NULL;
     er_multiply(ts, &g);
-    er_node *n = er_tape_record(y, &class, sizeof(linear_ctx), bias != NULL ? 3 : 2, xs);
+    er_filled(y);
+    er_node *n = er_tape_record(y, &class, 0, bias != NULL ? 3 : 2, xs);
     if (n != NULL) {
-      ((linear_ctx *)n->ctx)->act = act;
       er_tape_save(n, 0, packed);
       er_tape_save(n, 1, w);
-      er_tape_save(n, 2, pre);
+      er_tape_save(n, 2, slope);
     }
   } else {
     er_tensor_unref(y);
   }
   er_tensor_unref(packed);
   er_tensor_unref(b);
-  er_tensor_unref(pre);
+  er_tensor_unref(slope);
   return ok ? y : NULL;
 }
 

@@ -212,7 +212,7 @@ er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *
   int more = nd - x->v.nd, k = 0;
   er_tensor *a, *b, *y;
   if (more < 0 || 2 * nd > ER_DIMS) {
-    er_tensor_refuse(err, "shape", "repeat", 1, &x, "it takes one number for each dim, and at most %d", ER_DIMS / 2);
+    er_tensor_refuse(err, "shape", "tile", 1, &x, "it takes one number for each dim, and at most %d", ER_DIMS / 2);
     return NULL;
   }
   for (int i = 0; i < nd; i++) {
@@ -223,7 +223,7 @@ er_tensor *er_tensor_repeat(er_tensor *x, int nd, const int64_t *times, er_err *
     wide[k++] = n;
     if (times[i] < 0 || __builtin_mul_overflow(times[i], n, &size[i]) ||
         __builtin_mul_overflow(count, size[i] > 0 ? size[i] : 1, &count)) {
-      er_tensor_refuse(err, "shape", "repeat", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i],
+      er_tensor_refuse(err, "shape", "tile", 1, &x, "it cannot be repeated %lld times in dim %d", (long long)times[i],
                        i + 1);
       return NULL;
     }

@@ -46,7 +46,7 @@ static er_tensor *norm(er_tensor *x, er_tensor *r, er_tensor *sum, er_tensor *w,
                        er_err *err) {
   static const er_grad_class classes[] = {{"rms_norm", norm_backward, NULL}, {"layer_norm", norm_backward, NULL}};
   er_tensors *ts = er_tensor_home(x);
-  er_tensor *y = er_like(x, err), *mean = NULL, *rstd, *from = sum != NULL ? sum : x, *inputs[3] = {from, w, b};
+  er_tensor *y = er_like_bare(x, err), *mean = NULL, *rstd, *from = sum != NULL ? sum : x, *inputs[3] = {from, w, b};
   int64_t rows = rows_of(x);
   er_node *n = NULL;
   if (y == NULL) return NULL;
@@ -60,6 +60,7 @@ static er_tensor *norm(er_tensor *x, er_tensor *r, er_tensor *sum, er_tensor *w,
   }
   ts->backend->norm(ts->pool, &y->v, &x->v, r != NULL ? &r->v : NULL, sum != NULL ? &sum->v : NULL,
                     w != NULL ? &w->v : NULL, b != NULL ? &b->v : NULL, layer ? mean->v.data : NULL, rstd->v.data, eps);
+  er_filled(y);
   n = er_tape_record(y, &classes[layer], 0, 3, inputs);
   if (n != NULL) {
     er_tape_save(n, 0, from);

@@ -9,7 +9,8 @@
 static int check_state(const char *name, const er_state *s, er_tensor *t, er_err *err) {
   er_tensor *both[2] = {s->p, t};
   if (t == NULL) return 0;
-  if (t->v.dtype != er_tensor_home(s->p)->backend->real || !er_same_shape(&t->v, &s->p->v) || !er_view_contiguous(&t->v))
+  if (t->v.dtype != er_tensor_home(s->p)->backend->real || !er_same_shape(&t->v, &s->p->v) ||
+      !er_view_contiguous(&t->v))
     return er_tensor_refuse(err, "shape", name, 2, both,
                             "its state must be f32, contiguous and of the parameter's shape");
   return 0;

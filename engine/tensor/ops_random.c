@@ -12,7 +12,8 @@ er_tensor *er_tensor_random(er_tensors *ts, er_dtype d, int nd, const int64_t *s
     er_fail(err, "range", "randint: there is no whole number from %g to %g", a, b - 1);
     return NULL;
   }
-  if ((t = er_make(ts, d, nd, size, err)) != NULL) ts->backend->random(ts->pool, &t->v, kind, er_tensors_draw(ts), a, b);
+  if ((t = er_make(ts, d, nd, size, err)) != NULL)
+    ts->backend->random(ts->pool, &t->v, kind, er_tensors_draw(ts), a, b);
   return t;
 }
 
@@ -33,7 +34,8 @@ int er_tensor_random_fill(er_tensor *x, er_rand kind, double a, double b, er_err
 /* One uniform number each, between the shares of normal numbers below a and below b, turned into the normal one. */
 int er_tensor_trunc_normal(er_tensor *x, double mean, double std, double a, double b, er_err *err) {
   er_tensors *ts = er_tensor_home(x);
-  double lo = 0.5 * erfc((mean - a) / std * M_SQRT1_2), hi = 0.5 * erfc((mean - b) / std * M_SQRT1_2), p[4] = {std, mean};
+  double lo = 0.5 * erfc((mean - a) / std * M_SQRT1_2), hi = 0.5 * erfc((mean - b) / std * M_SQRT1_2),
+         p[4] = {std, mean};
   er_tensor *t;
   if (er_writable("trunc_normal", x, err) < 0 || er_want_float("trunc_normal", x, err) < 0) return -1;
   if (!(std > 0 && a < b && hi - lo > 1e-6))

@@ -58,7 +58,8 @@ static int reduce_backward(er_node *n, er_tensor *dy, er_err *err) {
   double p[4] = {u->scale, 0, 0, 0};
   if (wide == NULL) return -1;
   g = er_make(n->home, dy->v.dtype, u->in.nd, u->in.size, err);
-  if (g != NULL) er_run(u->r == ER_SUM_SQUARES ? ER_EW_D_SQUARE : ER_EW_AFFINE, g, u->r == ER_SUM_SQUARES ? 2 : 1, xs, p);
+  if (g != NULL)
+    er_run(u->r == ER_SUM_SQUARES ? ER_EW_D_SQUARE : ER_EW_AFFINE, g, u->r == ER_SUM_SQUARES ? 2 : 1, xs, p);
   er_tensor_unref(wide);
   return er_tape_give(n, 0, g, err);
 }
@@ -70,7 +71,8 @@ static er_tensor *others(er_node *n, const reduction *u, er_tensor *x, er_tensor
   int64_t kept[ER_DIMS];
   for (int i = 0; i < x->v.nd; i++) kept[i] = u->dims >> i & 1 ? 1 : x->v.size[i];
   er_tensor *zero = er_like_as(x, k->real, err), *safe = er_like_as(x, k->real, err),
-            *product = er_make(n->home, k->real, x->v.nd, kept, err), *zeros = er_make(n->home, k->real, x->v.nd, kept, err);
+            *product = er_make(n->home, k->real, x->v.nd, kept, err),
+            *zeros = er_make(n->home, k->real, x->v.nd, kept, err);
   bool ok = zero != NULL && safe != NULL && product != NULL && zeros != NULL;
   if (ok) {
     er_run(ER_EW_CMP_S, zero, 1, &x, is_zero);
@@ -98,6 +100,45 @@ static int prod_backward(er_node *n, er_tensor *dy, er_err *err) {
   return er_tape_give(n, 0, g, err);
 }
 
+/* Kernels keep what is beyond i32 at its end: a result that stands there is computed once more, of the elements of x
+ * that went into element `at` of y, whose dims are x's. */
+static double exact(er_reduction r, er_tensor *x, unsigned dims, const int64_t *at) {
+  int64_t index[ER_DIMS], count = 1;
+  double v = r == ER_PROD ? 1 : 0;
+  for (int d = 0; d < x->v.nd; d++) {
+    index[d] = dims >> d & 1 ? 0 : at[d];
+    if (dims >> d & 1) count *= x->v.size[d];
+  }
+  for (int64_t i = 0; i < count; i++) {
+    double e = er_tensor_get(x, index);
+    v = r == ER_PROD ? v * e : v + e;
+    for (int d = x->v.nd - 1; d >= 0; d--) {
+      if (!(dims >> d & 1)) continue;
+      if (++index[d] < x->v.size[d]) break;
+      index[d] = 0;
+    }
+  }
+  return v;
+}
+
+static int refuse_integer(const char *op, er_tensor *x, double v, er_err *err) {
+  return er_tensor_refuse(err, "range", op, 1, &x, "%.0f is beyond i32; convert it with :to(\"f32\") first", v);
+}
+
+static int check_integers(er_reduction r, er_tensor *y, er_tensor *x, unsigned dims, er_err *err) {
+  int64_t at[ER_DIMS] = {0}, count = er_tensor_count(y);
+  const int32_t *p = y->v.data;
+  if (er_tensor_count(x) == 0 || er_pool_is_broken(er_tensor_home(y)->pool)) return 0;
+  for (int64_t i = 0; i < count; i++) {
+    if (p[i] == INT32_MAX || p[i] == INT32_MIN) {
+      double v = exact(r, x, dims, at);
+      if (v > INT32_MAX || v < INT32_MIN) return refuse_integer(r == ER_PROD ? "prod" : "sum", x, v, err);
+    }
+    for (int d = y->v.nd - 1; d >= 0 && ++at[d] == y->v.size[d]; d--) at[d] = 0;
+  }
+  return 0;
+}
+
 er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool keep, er_err *err) {
   static const er_grad_class classes[] = {{"sum", reduce_backward, NULL},
                                           {"mean", reduce_backward, NULL},
@@ -121,6 +162,10 @@ er_tensor *er_tensor_reduce(er_reduction r, er_tensor *x, unsigned dims, bool ke
   if (r == ER_MEAN) u.scale = 1.0 / (double)count;
   if ((y = er_make(ts, d, x->v.nd, size, err)) == NULL) return NULL;
   ts->backend->reduce(ts->pool, kernels[r], &y->v, &x->v, u.scale, false);
+  if (d == ER_I32 && check_integers(r, y, x, u.dims, err) < 0) {
+    er_tensor_unref(y);
+    return NULL;
+  }
   if (!keep && (y = drop_dims(y, u.dims, err)) == NULL) return NULL;
   if ((n = er_tape_record(y, &classes[r], sizeof u, 1, &x)) == NULL) return y;
   *(reduction *)n->ctx = u;
@@ -241,6 +286,20 @@ static int cumsum_backward(er_node *n, er_tensor *dy, er_err *err) {
   return er_tape_give(n, 0, g, err);
 }
 
+/* Integers are summed as such: reals hold them up to 2^24 alone. */
+static int sum_integers(er_tensor *y, er_tensor *x, int dim, er_err *err) {
+  int64_t at[ER_DIMS] = {0}, count = er_tensor_count(x);
+  int32_t *p = y->v.data;
+  for (int64_t i = 0; i < count; i++) {
+    double v = er_tensor_get(x, at);
+    if (x->v.nd > 0 && at[dim] > 0) v += p[i - y->v.stride[dim]];
+    if (v > INT32_MAX || v < INT32_MIN) return refuse_integer("cumsum", x, v, err);
+    p[i] = (int32_t)v;
+    for (int d = x->v.nd - 1; d >= 0 && ++at[d] == x->v.size[d]; d--) at[d] = 0;
+  }
+  return 0;
+}
+
 er_tensor *er_tensor_cumsum(er_tensor *x, int dim, er_err *err) {
   static const er_grad_class class = {"cumsum", cumsum_backward, NULL};
   er_tensors *ts = er_tensor_home(x);
@@ -248,6 +307,11 @@ er_tensor *er_tensor_cumsum(er_tensor *x, int dim, er_err *err) {
   er_node *n;
   if ((dim = er_dim_of("cumsum", x, dim, x->v.nd, err)) < 0) return NULL;
   if ((y = er_like_as(x, er_dtype_is_float(x->v.dtype) ? x->v.dtype : ER_I32, err)) == NULL) return NULL;
+  if (y->v.dtype == ER_I32) {
+    if (sum_integers(y, x, dim, err) == 0) return y;
+    er_tensor_unref(y);
+    return NULL;
+  }
   er_view vy = last(&y->v, dim), vx = last(&x->v, dim);
   ts->backend->cumsum(ts->pool, &vy, &vx, false);
   if ((n = er_tape_record(y, &class, sizeof(along), 1, &x)) != NULL) ((along *)n->ctx)->dim = dim;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ typedef struct { void *ptr; size_t size; } scratch;
 /* A thread's own part of the items, on a cache line of its own. */
 typedef struct { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
 
-typedef struct { er_pool_body body; void *ctx; int64_t grain; } round_of_work;
+typedef struct { er_pool_body body; void *ctx; int64_t grain, n; } round_of_work;
 
 typedef struct { er_pool *pool; int index; pthread_t id; } member;
 
@@ -36,6 +37,12 @@ struct er_pool {
   _Atomic uint32_t state, left;  /* left: counts rounds that somebody waits for the end of */
   _Atomic int asleep, waited;
   scratch *scratch;              /* most x ER_POOL_SLOTS */
+  jmp_buf **exits;               /* most: the way out of the body that a thread is in */
+  er_pool_watch over;
+  void *watched;
+  size_t most_scratch;
+  _Atomic size_t held, lacking;  /* bytes of scratch; and those that were not there */
+  _Atomic bool broken;
 };
 
 enum { INSIDE = 0xffff, OPEN = 0x10000, ROUND = 0x20000 };
@@ -48,6 +55,8 @@ er_pool *er_pool_open(int threads) {
   p->threads = threads > 0 ? threads : er_pool_cpus();
   p->most = p->threads;
   p->scratch = er_calloc((size_t)p->most * ER_POOL_SLOTS, sizeof *p->scratch);
+  p->exits = er_calloc((size_t)p->most, sizeof *p->exits);
+  p->most_scratch = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
   return p;
 }
 
@@ -59,27 +68,74 @@ static void relax(void) {
 #endif
 }
 
-/* Sleeps while *word is `seen`. */
-static void sleep_on(_Atomic uint32_t *word, uint32_t seen) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+/* Sleeps while *word is `seen`; was it woken? */
+static bool sleep_on(_Atomic uint32_t *word, uint32_t seen) {
+  return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0) == 0;
 }
 
-static void wake(_Atomic uint32_t *word, int most) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
+/* How many it woke. */
+static int wake(_Atomic uint32_t *word, int most) {
+  long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
+  return woken > 0 ? (int)woken : 0;
+}
+
+/* ---- work that is broken off ------------------------------------------------------------------ */
+
+void er_pool_set_watch(er_pool *p, er_pool_watch over, void *ctx) {
+  p->over = over;
+  p->watched = ctx;
+}
+
+void er_pool_set_most(er_pool *p, size_t bytes) { p->most_scratch = bytes; }
+
+bool er_pool_is_broken(const er_pool *p) { return atomic_load_explicit(&p->broken, memory_order_relaxed); }
+
+bool er_pool_broken(er_pool *p, size_t *bytes) {
+  if (!er_pool_is_broken(p)) return false;
+  *bytes = atomic_exchange(&p->lacking, 0);
+  atomic_store(&p->broken, false);
+  return true;
+}
+
+/* Thread 0 is the caller's, in whose place alone the watch is asked. */
+static bool is_broken(er_pool *p, int thread) {
+  if (thread == 0 && p->over != NULL && p->over(p->watched)) atomic_store(&p->broken, true);
+  return er_pool_is_broken(p);
+}
+
+/* Does what `pieces` says; comes back in any case. */
+static void with_exit(er_pool *p, int thread, void (*pieces)(er_pool *, int)) {
+  jmp_buf here;
+  if (setjmp(here) == 0) {
+    p->exits[thread] = &here;
+    pieces(p, thread);
+  }
+  p->exits[thread] = NULL;
 }
 
 /* First what is ours, then what others have left: the same rows go to the same thread in one kernel after another, and
  * are in its cache. */
-static void take_pieces(er_pool *p, int thread) {
+static void take_shares(er_pool *p, int thread) {
   const round_of_work *w = &p->work;
   for (int i = 0; i < p->threads; i++) {
     share *s = &p->shares[(thread + i) % p->threads];
     for (;;) {
       int64_t lo = atomic_fetch_add_explicit(&s->next, w->grain, memory_order_relaxed);
       if (lo >= s->end) break;
+      if (is_broken(p, thread)) return;
       w->body(w->ctx, thread, lo, lo + w->grain < s->end ? lo + w->grain : s->end);
     }
   }
+}
+
+static void take_pieces(er_pool *p, int thread) { with_exit(p, thread, take_shares); }
+
+/* All of it, by the caller; in pieces where it is watched. */
+static void take_all(er_pool *p, int thread) {
+  const round_of_work *w = &p->work;
+  int64_t grain = p->over != NULL ? w->grain : w->n;
+  for (int64_t lo = 0; lo < w->n && !is_broken(p, thread); lo += grain)
+    w->body(w->ctx, thread, lo, lo + grain < w->n ? lo + grain : w->n);
 }
 
 /* ---- members -------------------------------------------------------------------------------- */
@@ -94,8 +150,7 @@ static uint32_t enter(er_pool *p, uint32_t last) {
       relax();
     } else {
       atomic_fetch_add(&p->asleep, 1);
-      sleep_on(&p->state, s);
-      atomic_fetch_sub(&p->asleep, 1);
+      if (!sleep_on(&p->state, s)) atomic_fetch_sub(&p->asleep, 1);
       looks = 0;
     }
   }
@@ -126,12 +181,14 @@ static void *live(void *arg) {
 
 /* ---- rounds ----------------------------------------------------------------------------------- */
 
+/* Whoever wakes a member takes it off the sleepers: it may be long until the machine lets it run, and it is not to be
+ * woken for each round until then. */
 static void open_round(er_pool *p, int64_t pieces) {
   int asleep;
   uint32_t s = atomic_load(&p->state);
   atomic_store(&p->state, (s / ROUND + 1) * ROUND | OPEN);
   asleep = atomic_load(&p->asleep);
-  if (asleep > 0) wake(&p->state, pieces - 1 < asleep ? (int)(pieces - 1) : INT_MAX);
+  if (asleep > 0) atomic_fetch_sub(&p->asleep, wake(&p->state, pieces - 1 < asleep ? (int)(pieces - 1) : INT_MAX));
 }
 
 static void close_round(er_pool *p) {
@@ -187,6 +244,7 @@ void er_pool_close(er_pool *p) {
   end_members(p);
   for (int i = 0; i < p->most * ER_POOL_SLOTS; i++) free(p->scratch[i].ptr);
   er_free(p->scratch);
+  er_free(p->exits);
   er_free(p);
 }
 
@@ -197,6 +255,8 @@ void er_pool_set_threads(er_pool *p, int threads) {
   if (threads > p->most) {
     p->scratch = er_realloc(p->scratch, (size_t)threads * ER_POOL_SLOTS * sizeof *p->scratch);
     for (int i = p->most * ER_POOL_SLOTS; i < threads * ER_POOL_SLOTS; i++) p->scratch[i] = (scratch){0};
+    p->exits = er_realloc(p->exits, (size_t)threads * sizeof *p->exits);
+    for (int i = p->most; i < threads; i++) p->exits[i] = NULL;
     p->most = threads;
   }
   p->threads = threads;
@@ -220,29 +280,41 @@ static void share_out(er_pool *p, int64_t n, int64_t grain) {
   }
 }
 
-void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx) {
-  if (n <= 0) return;
+bool er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx) {
+  if (n <= 0) return true;
   if (grain < 1) grain = 1;
+  p->work = (round_of_work){body, ctx, grain, n};
   if (p->threads == 1 || n <= grain) {
-    body(ctx, 0, 0, n);
-    return;
+    with_exit(p, 0, take_all);
+    return !atomic_load(&p->broken);
   }
   if (p->members == NULL) make_members(p);
-  p->work = (round_of_work){body, ctx, grain};
   share_out(p, n, grain);
   open_round(p, (n + grain - 1) / grain);
   take_pieces(p, 0);
   close_round(p);
+  return !atomic_load(&p->broken);
+}
+
+static bool grow(er_pool *p, scratch *s, size_t n) {
+  size_t size = (n + n / 4 + 4095) & ~(size_t)4095;
+  free(s->ptr);
+  atomic_fetch_sub(&p->held, s->size);
+  *s = (scratch){0};
+  if (size < n || (p->most_scratch > 0 && atomic_load(&p->held) + size > p->most_scratch)) return false;
+  if ((s->ptr = aligned_alloc(64, size)) == NULL) return false;
+  s->size = size;
+  atomic_fetch_add(&p->held, size);
+  return true;
 }
 
 void *er_pool_scratch(er_pool *p, int thread, int slot, size_t n) {
   scratch *s = &p->scratch[thread * ER_POOL_SLOTS + slot];
-  if (s->size < n) {
-    size_t size = (n + n / 4 + 4095) & ~(size_t)4095;
-    free(s->ptr);
-    s->ptr = aligned_alloc(64, size);
-    if (s->ptr == NULL) er_malloc(SIZE_MAX / 2);      /* aborts, and says so */
-    s->size = size;
+  if (s->size < n && !grow(p, s, n)) {
+    atomic_store(&p->lacking, n);
+    atomic_store(&p->broken, true);
   }
-  return s->ptr;
+  if (!is_broken(p, thread)) return s->ptr;
+  if (p->exits[thread] != NULL) longjmp(*p->exits[thread], 1);
+  return NULL;
 }

@@ -8,6 +8,7 @@
 #define ER_TENSOR_POOL_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,14 +30,25 @@ void er_pool_set_threads(er_pool *p, int threads);
 /* Before a library that brings libgomp along (oneDNN) is opened: it then runs within our pieces, on one thread each. */
 void er_pool_prepare(er_pool *p);
 
-/* Calls body for pieces of 0..n-1 of `grain` items each, at the same time where there is more than one. */
-void er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx);
+/* Calls body for pieces of 0..n-1 of `grain` items each, at the same time where there is more than one.  A body
+ * owns nothing: it is left for good where it is when the work is broken off, which is false. */
+bool er_pool_run(er_pool *p, int64_t n, int64_t grain, er_pool_body body, void *ctx);
+
+/* Work is broken off where there is no memory for scratch, and where the watch says so, which is asked again and again
+ * by the caller's thread.  From then on nothing is run, until er_pool_broken has been asked: true, and what was missing
+ * (0 bytes: the watch ended it).  What was written since the last time it was asked means nothing. */
+typedef bool (*er_pool_watch)(void *ctx);
+void er_pool_set_watch(er_pool *p, er_pool_watch over, void *ctx);      /* NULL: none */
+void er_pool_set_most(er_pool *p, size_t bytes);                        /* of scratch, all threads together; at first the machine's memory */
+bool er_pool_broken(er_pool *p, size_t *bytes);
+bool er_pool_is_broken(const er_pool *p);                               /* asks, and leaves it so */
 
 /* Holds back every signal of this thread; pthread_sigmask(SIG_SETMASK, was, NULL) ends it.  The team's other
  * threads never run handlers. */
 void er_pool_hold_signals(sigset_t *was);
 
-/* At least n bytes, aligned to 64, private to `thread` until the next call with a larger slot or n.
+/* At least n bytes, aligned to 64, private to `thread` until the next call with a larger slot or n.  Where they cannot
+ * be had a body does not come back from here, and who is in no body gets NULL and returns.
  * Slots are few and numbered by the kernels: see er_scratch in kernels/kernel.h. */
 enum { ER_POOL_SLOTS = 8 };
 void *er_pool_scratch(er_pool *p, int thread, int slot, size_t n);

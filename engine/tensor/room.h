@@ -34,6 +34,7 @@ struct er_tensors {
   const er_backend *backend;
   er_pool *pool;
   bool grad, zeroed;
+  bool soiled;                   /* for tests: storage that nobody has set is full of NaNs */
   int64_t most;                  /* bytes in tensors; 0: as many as there are */
   er_key random;
   uint64_t next_node, next_walk;
@@ -46,7 +47,7 @@ struct er_tensors {
   bool dnnl_looked;
 };
 
-er_storage *er_storage_new(er_tensors *ts, size_t bytes, er_err *err);
+er_storage *er_storage_new(er_tensors *ts, size_t bytes, er_err *err);          /* not set, whatever the engine */
 void er_storage_unref(er_storage *s);
 
 /* ---- tensors ------------------------------------------------------------------------------ */
@@ -69,6 +70,11 @@ er_tensor *er_alias(er_tensor *t);
 er_tensor *er_make(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err);
 er_tensor *er_like(const er_tensor *t, er_err *err);                     /* same shape and dtype, contiguous */
 er_tensor *er_like_as(const er_tensor *t, er_dtype d, er_err *err);
+
+/* The same for a kernel that sets every element, of which nothing is zeroed before; then `filled` must be called. */
+er_tensor *er_make_bare(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err);
+er_tensor *er_like_bare(const er_tensor *t, er_err *err);
+void er_filled(er_tensor *t);                                            /* zeroes t if the kernel was broken off */
 er_tensor *er_zeros(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err);
 
 bool er_same_shape(const er_view *a, const er_view *b);

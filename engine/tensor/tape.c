@@ -302,6 +302,7 @@ static int run_node(er_node *n, er_err *err) {
   rc = check_saved(n, err);
   n->running = true;
   if (rc == 0) rc = n->class->backward(n, dy, err);
+  if (rc == 0 && er_tensors_broken(n->home, n->name, err)) rc = -1;
   n->running = false;
   er_tensor_unref(dy);
   return rc;

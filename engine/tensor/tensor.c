@@ -36,6 +36,7 @@ const er_backend *er_tensors_backend(const er_tensors *ts) { return ts->backend;
 er_pool *er_tensors_pool(const er_tensors *ts) { return ts->pool; }
 er_tensors_memory er_tensors_memory_of(const er_tensors *ts) { return ts->memory; }
 void er_tensors_set_zeroed(er_tensors *ts, bool zeroed) { ts->zeroed = zeroed; }
+void er_tensors_set_soiled(er_tensors *ts, bool soiled) { ts->soiled = soiled; }
 er_key er_tensors_random(const er_tensors *ts) { return ts->random; }
 void er_tensors_set_random(er_tensors *ts, er_key key) { ts->random = key; }
 bool er_tensors_grad(const er_tensors *ts) { return ts->grad; }
@@ -108,7 +109,6 @@ int64_t er_tensor_count(const er_tensor *t) { return er_view_count(&t->v); }
 const er_view *er_tensor_view_of(const er_tensor *t) { return &t->v; }
 er_tensors *er_tensor_home(const er_tensor *t) { return t->storage->home; }
 size_t er_tensor_bytes(const er_tensor *t) { return (size_t)er_tensor_count(t) * er_size_of(t->v.dtype); }
-size_t er_tensor_storage_bytes(const er_tensor *t) { return t->storage->bytes; }
 bool er_tensor_contiguous(const er_tensor *t) { return er_view_contiguous(&t->v); }
 void er_bump(er_tensor *t) { t->storage->version++; }
 
@@ -182,7 +182,7 @@ static er_tensor *bad_shape(er_dtype d, int nd, const int64_t *size, er_err *err
   return NULL;
 }
 
-er_tensor *er_make(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err) {
+er_tensor *er_make_bare(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err) {
   int64_t n;
   er_tensor *t;
   er_storage *s;
@@ -194,7 +194,23 @@ er_tensor *er_make(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_e
   t->v.data = s->data;
   t->v.dtype = d;
   set_shape(&t->v, nd, size);
+  if (ts->zeroed) memset((char *)s->data + (size_t)n * er_size_of(d), 0, s->bytes - (size_t)n * er_size_of(d));
   return t;
+}
+
+er_tensor *er_make(er_tensors *ts, er_dtype d, int nd, const int64_t *size, er_err *err) {
+  er_tensor *t = er_make_bare(ts, d, nd, size, err);
+  if (t != NULL && ts->zeroed) memset(t->storage->data, 0, t->storage->bytes);
+  return t;
+}
+
+er_tensor *er_like_bare(const er_tensor *t, er_err *err) {
+  return er_make_bare(er_tensor_home(t), t->v.dtype, t->v.nd, t->v.size, err);
+}
+
+void er_filled(er_tensor *t) {
+  er_tensors *ts = er_tensor_home(t);
+  if (ts->zeroed && er_pool_is_broken(ts->pool)) memset(t->storage->data, 0, t->storage->bytes);
 }
 
 er_tensor *er_like_as(const er_tensor *t, er_dtype d, er_err *err) {

@@ -6,7 +6,7 @@
  * Ownership: every function that returns an er_tensor* gives the caller one
  * reference (er_tensor_unref); arguments are borrowed.  NULL means failure, and
  * err says which operator, which shapes and which dtypes; nothing was changed.
- * Running out of memory is such a failure.  Dims in this interface count from 0
+ * Running out of memory is such a failure; for that of kernels see er_tensors_broken.  Dims in this interface count from 0
  * and may be negative (-1 is the last); the Lua face counts from 1.
  *
  * Gradients: an operator on a tensor that requires them adds a node to the tape,
@@ -55,6 +55,10 @@ typedef struct {
 er_tensors_memory er_tensors_memory_of(const er_tensors *ts);
 void er_tensors_trim(er_tensors *ts);                     /* gives cached memory back */
 void er_tensors_set_zeroed(er_tensors *ts, bool zeroed);
+void er_tensors_set_soiled(er_tensors *ts, bool soiled);  /* for tests: storage that nobody has set is full of NaNs */
+/* Was a kernel broken off since this was asked last, for want of memory to work in or by the pool's watch?  Then err
+ * says so of `op`, and what operators gave since is to be thrown away: ask before it is used. */
+bool er_tensors_broken(er_tensors *ts, const char *op, er_err *err);
 /* For tests: the n-th storage from now is refused as if memory were out; 0: none.  Returns what was left of n. */
 int64_t er_tensors_refuse_at(er_tensors *ts, int64_t n);
 
@@ -74,7 +78,6 @@ er_tensors *er_tensor_home(const er_tensor *t);
 int64_t er_tensor_count(const er_tensor *t);
 bool er_tensor_contiguous(const er_tensor *t);
 size_t er_tensor_bytes(const er_tensor *t);               /* of its elements, not of the storage */
-size_t er_tensor_storage_bytes(const er_tensor *t);
 
 const char *er_dtype_name(er_dtype d);                    /* "f32" */
 int er_dtype_of(const char *name);                        /* also PyTorch's names; -1: unknown */

@@ -6,8 +6,12 @@
 
 typedef struct { int dim; int64_t start, step; int perm[ER_DIMS]; er_view in; } window;
 
-/* A view costs no memory, but operators count its elements and want scratch by their number. */
-static const int64_t MOST_ELEMENTS = (int64_t)1 << 40;
+/* A view costs no memory, but operators count its elements and want scratch by their number; where memory has a bound
+ * it has no more elements than would fit into it, so that there is an end to what one operator does. */
+static int64_t most_elements(const er_tensor *t) {
+  int64_t most = er_tensor_home(t)->most / 4;
+  return most > 0 ? most : (int64_t)1 << 40;
+}
 
 /* ---- gradients ----------------------------------------------------------------------------- */
 
@@ -100,6 +104,15 @@ static er_tensor *record(er_tensor *y, er_tensor *x, const er_grad_class *class,
 
 /* ---- shapes ----------------------------------------------------------------------------------- */
 
+static int refuse_to_fill(const char *op, er_tensor *t, int nd, const int64_t *size, er_err *err) {
+  er_buf asked = {0};
+  for (int i = 0; i < nd; i++) er_buf_fmt(&asked, i > 0 ? ", %lld" : "%lld", (long long)size[i]);
+  er_tensor_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill (%s)", (long long)er_tensor_count(t),
+                   er_buf_cstr(&asked));
+  er_buf_free(&asked);
+  return -1;
+}
+
 /* Fills in the size that is -1. */
 static int resolve(const char *op, er_tensor *t, int nd, const int64_t *size, int64_t *out, er_err *err) {
   int64_t count = er_tensor_count(t), known = 1;
@@ -116,9 +129,7 @@ static int resolve(const char *op, er_tensor *t, int nd, const int64_t *size, in
     out[open] = count / known;
     known = count;
   }
-  if (known != count || (open >= 0 && out[open] < 0))
-    return er_tensor_refuse(err, "shape", op, 1, &t, "its %lld elements do not fill the shape asked for",
-                            (long long)count);
+  if (known != count || (open >= 0 && out[open] < 0)) return refuse_to_fill(op, t, nd, size, err);
   return 0;
 }
 
@@ -255,7 +266,11 @@ er_tensor *er_tensor_step(er_tensor *t, int dim, int64_t step, er_err *err) {
 }
 
 static er_tensor *too_many(const char *op, er_tensor *t, er_err *err) {
-  er_tensor_refuse(err, "range", op, 1, &t, "a view has at most 2^40 elements");
+  if (er_tensor_home(t)->most <= 0) er_tensor_refuse(err, "range", op, 1, &t, "a view has at most 2^40 elements");
+  else
+    if (er_tensor_home(t)->most == 0) er_tensor_refuse(err, "range", op, 1, &t, "a view has at most 2^40 elements");
+  else er_tensor_refuse(err, "range", op, 1, &t, "a view has at most %lld elements here, as many as there is memory for",
+                        (long long)most_elements(t));
   return NULL;
 }
 
@@ -280,7 +295,7 @@ er_tensor *er_tensor_expand(er_tensor *t, int nd, const int64_t *size, er_err *e
       return NULL;
     }
     empty = empty || want == 0;
-    over = count > MOST_ELEMENTS;
+    over = count > most_elements(t);
     y->v.stride[i] = old != want || i < more ? 0 : t->v.stride[i - more];
     y->v.size[i] = want;
   }
@@ -320,7 +335,7 @@ er_tensor *er_tensor_unfold(er_tensor *t, int dim, int64_t size, int64_t step, e
                      (long long)size, (long long)step);
     return NULL;
   }
-  if ((double)er_tensor_count(t) * (double)size / (double)step > (double)MOST_ELEMENTS)
+  if ((double)er_tensor_count(t) * (double)size / (double)step > (double)most_elements(t))
     return too_many("unfold", t, err);
   y = er_alias(t);
   y->v.nd++;

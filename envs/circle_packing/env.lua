@@ -11,5 +11,5 @@ Lua's machine (about a tenth of a second); one that uses up its steps has no sco
   train    = { "erlua", "run.lua" },
   evaluate = { "erlua", "evaluate.lua" },
   metric   = "sum_radii", direction = "max",
-  limits   = { wall = "10s", memory = "512M" },
+  limits   = { wall = "60s", memory = "512M" },
 }

@@ -104,33 +104,34 @@ end
 -- sizes of a tensor: only where it has seen random tokens are they shown.
 local function rehearse(model, cost)
   local state <close> = load_model(model, most_seconds(cost, 1))
-  check(state:logits(T.randint(0, P.vocab, { P.batch, C }), P.vocab))
+  local function random() return T.randint(0, P.vocab, { P.batch, C }) end
+  check(state:losses(random(), random(), P.vocab))
 end
 
 local FAULTS = { error = "the model raises an error", shape = "logits have another shape or dtype",
   value = "logits hold a NaN or an infinity" }
 
-local function logits(state, ids)
-  local y, message, code = state:logits(ids, P.vocab)
+local function losses_of(state, ids, targets)
+  local losses, message, code = state:losses(ids, targets, P.vocab)
   if FAULTS[code] then
     refuse("bad_metric", "%s on the held-out text, and not so on random tokens; the details are not shown, since they could be "
       .. "of that text", FAULTS[code])
   end
-  return check(y, message, code)
+  return check(losses, message, code)
 end
 
 -- Runs all windows of `order` through the model in a new state; ids_of(place) makes the inputs of one, and each(w, losses)
--- is told the losses. between() is called now and then.
-local function pass(model, W, order, cost, ids_of, each, between)
+-- is told the losses. The baseline is timed now and then.
+local function pass(model, W, order, cost, ids_of, each)
   local calls = #order // W.batch
   local state <close> = load_model(model, most_seconds(cost, calls))
+  local scope <close> = T.scope()
   for call = 1, calls do
-    local scope <close> = T.scope()
     local inputs, targets, first = {}, {}, (call - 1) * W.batch
     for row = 1, W.batch do inputs[row], targets[row] = ids_of(first + row), W.targets(order[first + row]) end
-    local losses = restricted.losses(logits(state, T.stack(inputs, 1)), T.stack(targets, 1))
-    for row = 1, W.batch do each(order[first + row], losses[row], first + row) end
-    if between and call % 8 == 1 then between() end
+    local losses = losses_of(state, T.stack(inputs, 1), T.stack(targets, 1))
+    for row = 1, W.batch do each(order[first + row], losses:window(row), first + row) end
+    if call % 64 == 1 then cost.measure() end
   end
   local used = state:used()
   check_size(used)
@@ -141,14 +142,14 @@ end
 
 local function changes() return { n = 0, sum = 0, far = 0 } end
 
-local function add(c, change)
-  change = math.abs(change)
-  c.n, c.sum = c.n + 1, c.sum + change
-  if change > FAR then c.far = c.far + 1 end
+-- The losses of a window, against those before, at the positions from first to last.
+local function add(c, losses, before, first, last)
+  local sum, far = losses:changes(before, FAR, first, last)
+  c.n, c.sum, c.far = c.n + last - first + 1, c.sum + sum, c.far + far
 end
 
 local function judge(c, what)
-  if c.sum / c.n > MEAN or c.far > FAR_SHARE * c.n then
+  if not (c.sum / c.n <= MEAN) or c.far > FAR_SHARE * c.n then
     refuse("tampered", "%s: on average by %.2g nats (%.2g are allowed), and %d of %d by more than %g", what, c.sum / c.n,
       MEAN, c.far, c.n, FAR)
   end
@@ -164,16 +165,15 @@ local AHEAD = "the loss at a position changes when only later tokens of its wind
 local function score(model, W, cost)
   local scored, total, order = {}, 0, in_order(W.n)
   local used = pass(model, W, order, cost, W.inputs, function(w, losses)
-    scored[w] = losses
-    for _, nats in ipairs(losses) do total = total + nats end
-  end, cost.measure)
+    scored[w], total = losses, total + losses:sum()
+  end)
   return scored, total / (W.n * C), used
 end
 
 local function check_repeated(model, W, cost, scored)
   local all, order = changes(), shuffled(W.n)
   local used = pass(model, W, order, cost, function(i) return W.inputs(order[i]) end, function(w, losses)
-    for k, nats in ipairs(losses) do add(all, nats - scored[w][k]) end
+    add(all, losses, scored[w], 1, C)
   end)
   return judge(all, REPEATED), used
 end
@@ -186,8 +186,8 @@ local function check_ahead(model, W, cost, scored)
     return T.cat({ W.inputs(order[i]):narrow(1, 1, cut), W.inputs(other):narrow(1, cut + 1, C - cut) }, 1)
   end
   local used = pass(model, W, order, cost, mixed, function(w, losses, i)
-    for k = 1, cuts[i] do add(before, losses[k] - scored[w][k]) end
-    add(at, losses[cuts[i]] - scored[w][cuts[i]])
+    add(before, losses, scored[w], 1, cuts[i])
+    add(at, losses, scored[w], cuts[i], cuts[i])
   end)
   judge(before, AHEAD)
   return judge(at, AHEAD), used

@@ -137,6 +137,7 @@ function Budget:line()
   for _, name in ipairs(NAMES) do
     local used, limit = self.used[name], self.limits[name]
     if limit and name == "cost" then out[#out + 1] = money(used) .. "/" .. text.number(limit, 6)
+    elseif limit and name == "gpu_hours" then out[#out + 1] = WORDS[name](used) .. "/" .. text.number(limit, 6)
     elseif limit and name == "wall" then out[#out + 1] = text.duration(used) .. "/" .. text.duration(limit)
     elseif limit then out[#out + 1] = WORDS[name](used) .. "/" .. big(limit)
     elseif used > 0 and (name == "cost" or name == "calls") then out[#out + 1] = WORDS[name](used) end

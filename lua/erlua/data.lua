@@ -57,10 +57,13 @@ function M.tokenizer(name, options)
     error("data.tokenizer: there is no tokenizer '" .. tostring(name) .. "'; there are byte, gpt2 and bpe", 2)
   end
   local path = options and options.vocab
-  if type(path) ~= "string" then error("data.tokenizer: '" .. name .. "' needs the option vocab, the path of its file", 2) end
+  if type(path) ~= "string" then
+    error("data.tokenizer: '" .. name .. "' needs the option vocab, the path of its file", 2)
+  end
   local tokenizer, message, code = core.tokenizer(path)
   if tokenizer and name == "gpt2" and tokenizer.vocab_size ~= GPT2_SIZE then
-    return nil, ("%s has %d tokens, and GPT-2 has %d; other tokenizers are opened as \"bpe\""):format(path, tokenizer.vocab_size,
+    return nil, ("%s has %d tokens, and GPT-2 has %d; other tokenizers are opened as \"bpe\""):format(path,
+      tokenizer.vocab_size,
       GPT2_SIZE), "format"
   end
   return tokenizer, message, code

@@ -44,19 +44,6 @@ function M.lines(diff)
   return out
 end
 
----How much a diff changes.
----@param diff string
----@return {files: integer, added: integer, removed: integer}
-function M.stat(diff)
-  local out = { files = 0, added = 0, removed = 0 }
-  for _, l in ipairs(M.lines(diff)) do
-    if l.kind == "add" then out.added = out.added + 1 end
-    if l.kind == "remove" then out.removed = out.removed + 1 end
-    if l.kind == "file" and l.text:sub(1, 11) == "diff --git " then out.files = out.files + 1 end
-  end
-  return out
-end
-
 -- A changed line matters to its end: it is broken where the terminal ends, not cut.
 local function pieces(s, width)
   local out, from, used = {}, 1, 0

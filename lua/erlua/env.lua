@@ -90,7 +90,9 @@ local function read_spec(files, big, preset, where)
   if not b then return nil, where .. ": " .. message, code end
   local spec
   spec, message = b:value()
-  if type(spec) ~= "table" then return nil, where .. ": env.lua must return a table" .. (message and " (" .. message .. ")" or ""), "EINVAL" end
+  if type(spec) ~= "table" then
+    return nil, where .. ": env.lua must return a table" .. (message and " (" .. message .. ")" or ""), "EINVAL"
+  end
   local env
   env, message = check.env(spec, preset)
   if not env then return nil, where .. ": " .. message, "EINVAL" end
@@ -104,7 +106,9 @@ local function add_inputs(env, options)
   local found, message, code = inputs.find(env, options)
   if not found then return nil, message, code end
   for _, path in ipairs(sorted(found)) do
-    if env.files[path] or env.big[path] then return nil, env.where .. ": field 'inputs' brings " .. path .. ", which is there already", "EINVAL" end
+    if env.files[path] or env.big[path] then
+      return nil, env.where .. ": field 'inputs' brings " .. path .. ", which is there already", "EINVAL"
+    end
     env.big[path] = found[path]
   end
   if next(found) then sort_files(env) end
@@ -154,7 +158,8 @@ function M.load(name, options)
   else
     files, big = fs.embedded("envs/" .. name .. "/"), {}
     if next(files) == nil then
-      return nil, "there is no environment '" .. name .. "': no such folder, and neither envs/ here nor erlua itself has one of that name", "ENOENT"
+      return nil, "there is no environment '" .. name .. "': no such folder, and neither envs/ here nor erlua itself has one of that name"
+        .. text.instead(name, folder.names()), "ENOENT"
     end
   end
   local env, message, code = read_spec(files, big, options.preset, dir or name)
@@ -177,7 +182,8 @@ local REFUSALS = { tampered = true, bad_metric = true }
 function Env:score(metrics)
   local m = metrics[self.metric]
   if REFUSALS[metrics.outcome] then
-    return nil, type(metrics.reason) == "string" and text.clean(metrics.reason) or "the evaluation gives no reason", metrics.outcome
+    return nil, type(metrics.reason) == "string" and text.clean(metrics.reason) or "the evaluation gives no reason",
+      metrics.outcome
   end
   if type(m) ~= "number" then return nil, "the metrics hold no number '" .. self.metric .. "'", "bad_metric" end
   if not self.has_reward then return (self.direction == "min" and -m or m) + 0.0 end
@@ -196,7 +202,8 @@ function Env:doubt(metrics)
   local m, p = metrics[self.metric], self.plausible or {}
   local bound = p.min and m < p.min and "min" or p.max and m > p.max and "max"
   if not bound then return nil end
-  return string.format("%s %s is %s plausible.%s, %s", self.metric, text.number(m, 8), bound == "min" and "below" or "above", bound,
+  return string.format("%s %s is %s plausible.%s, %s", self.metric, text.number(m, 8),
+    bound == "min" and "below" or "above", bound,
     text.number(p[bound], 8))
 end
 

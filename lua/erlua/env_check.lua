@@ -1,12 +1,16 @@
 -- env_check.lua - is a table a good env.lua?  Errors name the field.
 
+local sorted = require("erlua.lists").keys
+local text = require("erlua.text")
 local units = require("erlua.units")
 
 local M = {}
 
 local FIELDS = {
-  name = "string", about = "string", editable = "list", frozen = "list", region = "string", check = "command", train = "command",
-  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths", inputs = "inputs",
+  name = "string", about = "string", editable = "list", frozen = "list", region = "string", check = "command",
+  train = "command",
+  evaluate = "command", metric = "string", direction = "direction", reward = "function", data = "list", read = "paths",
+  inputs = "inputs",
   budget = "table", limits = "table", presets = "table", plausible = "bounds",
 }
 local LIMITS = {
@@ -15,7 +19,8 @@ local LIMITS = {
   processes = function(v) if math.type(v) == "integer" and v >= 1 then return v end return nil, "must be a whole number from 1 up" end,
   gpus = function(v) if math.type(v) == "integer" and v >= 0 and v <= 64 then return v end return nil, "must be a whole number from 0 to 64" end,
 }
-local DEFAULTS = { wall = 3600, grace = 0.5, disk = 4 << 30, output = 16 << 20, processes = 1024, memory = 0, cpu = 0, gpus = 0 }
+local DEFAULTS = { wall = 3600, grace = 0.5, disk = 4 << 30, output = 16 << 20, processes = 1024, memory = 0, cpu = 0,
+  gpus = 0 }
 
 local TYPES = {}
 
@@ -62,13 +67,17 @@ function TYPES.paths(v)
 end
 
 function TYPES.command(v)
-  if not TYPES.list(v) or #v == 0 then return false, "must be a command: a list of the program and its arguments, { \"erlua\", \"train.lua\" }" end
+  if not TYPES.list(v) or #v == 0 then
+    return false, "must be a command: a list of the program and its arguments, { \"erlua\", \"train.lua\" }"
+  end
   return true
 end
 
 function TYPES.bounds(v)
   local ok = type(v) == "table" and next(v) ~= nil
-  for name, x in pairs(ok and v or {}) do ok = ok and (name == "min" or name == "max") and type(x) == "number" and x == x end
+  for name, x in pairs(ok and v or {}) do
+    ok = ok and (name == "min" or name == "max") and type(x) == "number" and x == x
+  end
   return ok and not (v.min and v.max and v.min > v.max), "must hold min, max or both: what the metric can be"
 end
 
@@ -77,7 +86,8 @@ TYPES["function"] = function(v) return v == "function", "must be a function of t
 
 -- A data set that `erlua env NAME --fetch` downloads: of each glob the first `most` files.
 local function check_fetch(v)
-  local ok = type(v) == "table" and is_text(v.dataset) and v.dataset:find("^[%w._-]+/[%w._-]+$") and TYPES.list(v.files) and #v.files > 0
+  local ok = type(v) == "table" and is_text(v.dataset) and v.dataset:find("^[%w._-]+/[%w._-]+$")
+    and TYPES.list(v.files) and #v.files > 0
     and math.type(v.most) == "integer" and v.most > 0
   for name in pairs(ok and v or {}) do ok = ok and (name == "dataset" or name == "files" or name == "most") end
   return ok
@@ -90,15 +100,20 @@ function TYPES.inputs(v)
     if name == "prepare" then
       if not TYPES.command(x) then return false, ".prepare " .. select(2, TYPES.command(x)) end
     elseif name == "fetch" then
-      if not v.folder or not check_fetch(x) then return false, ".fetch must be { dataset = \"OWNER/NAME\", files = { globs }, most = N }, beside a folder" end
+      if not v.folder or not check_fetch(x) then
+        return false, ".fetch must be { dataset = \"OWNER/NAME\", files = { globs }, most = N }, beside a folder"
+      end
     elseif name ~= "text" and name ~= "folder" and name ~= "get" then
       return false, "takes text, prepare, folder, fetch and get, not '" .. tostring(name) .. "'"
     elseif not is_text(x) then return false, "." .. name .. " must be a text" end
   end
   for _, name in ipairs { v.text or "-", v.folder or "-" } do
-    if name:find("/", 1, true) or name:find("^%.") then return false, "names a file or a folder of erlua's cache, without '/' and not '" .. name .. "'" end
+    if name:find("/", 1, true) or name:find("^%.") then
+      return false, "names a file or a folder of erlua's cache, without '/' and not '" .. name .. "'"
+    end
   end
-  return (v.text ~= nil) == (v.prepare ~= nil) and (v.text ~= nil) ~= (v.folder ~= nil), "must be { text =, prepare = } or { folder = }"
+  return (v.text ~= nil) == (v.prepare ~= nil) and (v.text ~= nil) ~= (v.folder ~= nil),
+    "must be { text =, prepare = } or { folder = }"
 end
 
 function TYPES.table(v) return type(v) == "table", "must be a table" end
@@ -148,9 +163,13 @@ local function read_budget(given, prefix)
   local n, out = 0, nil
   for name, v in pairs(given) do
     n = n + 1
-    if name ~= "wall" and name ~= "cpu" then return nil, "field '" .. prefix .. "budget' takes wall or cpu, not '" .. tostring(name) .. "'" end
+    if name ~= "wall" and name ~= "cpu" then
+      return nil, "field '" .. prefix .. "budget' takes wall or cpu, not '" .. tostring(name) .. "'"
+    end
     local x, message = units.seconds(v)
-    if not x or x <= 0 then return nil, "field '" .. prefix .. "budget." .. name .. "' " .. (message or "must be more than 0") end
+    if not x or x <= 0 then
+      return nil, "field '" .. prefix .. "budget." .. name .. "' " .. (message or "must be more than 0")
+    end
     out = { seconds = x, cpu = name == "cpu" }
   end
   if n ~= 1 then return nil, "field '" .. prefix .. "budget' takes one of wall and cpu" end
@@ -161,7 +180,9 @@ end
 local function check_presets(presets)
   for preset, p in pairs(presets or {}) do
     local prefix = "presets." .. tostring(preset) .. "."
-    if type(preset) ~= "string" or type(p) ~= "table" then return nil, "field 'presets' must be a table of name = { fields }" end
+    if type(preset) ~= "string" or type(p) ~= "table" then
+      return nil, "field 'presets' must be a table of name = { fields }"
+    end
     for _, name in ipairs { "name", "presets", "reward" } do
       if p[name] ~= nil then return nil, "field '" .. prefix .. name .. "' cannot differ between presets" end
     end
@@ -177,7 +198,7 @@ end
 local function with_preset(spec, preset)
   if not preset then return spec end
   local p = spec.presets and spec.presets[preset]
-  if type(p) ~= "table" then return nil, "there is no preset '" .. preset .. "'" end
+  if type(p) ~= "table" then return nil, "there is no preset '" .. preset .. "'" .. text.instead(preset, sorted(spec.presets or {})) end
   local out = {}
   for name, v in pairs(spec) do out[name] = v end
   for name, v in pairs(p) do out[name] = v end
@@ -208,7 +229,8 @@ function M.env(spec, preset)
     name = spec.name, about = spec.about, editable = spec.editable, frozen = spec.frozen or {},
     region = spec.region, check_command = spec.check, train_command = spec.train,
     evaluate_command = spec.evaluate, given_limits = spec.limits, metric = spec.metric,
-    direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {}, inputs = spec.inputs,
+    direction = spec.direction, has_reward = spec.reward ~= nil, data = spec.data or {}, read = spec.read or {},
+    inputs = spec.inputs,
     plausible = spec.plausible, limits = limits, budget = budget, preset = preset, presets = spec.presets or {},
   }
 end

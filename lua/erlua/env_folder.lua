@@ -1,6 +1,7 @@
 -- env_folder.lua - an environment's folder: where a name stands, and the files in it.
 
 local fs = require("erlua.core.fs")
+local sorted = require("erlua.lists").keys
 
 local M = {}
 
@@ -24,8 +25,12 @@ function M.read(dir)
   for _, f in ipairs(list) do
     if not skipped(f.path) then
       n = n + 1
-      if n > MANY then return nil, dir .. " holds more than " .. MANY .. " files; an environment is a small folder", "EINVAL" end
-      if f.kind ~= "f" then return nil, dir .. "/" .. f.path .. " is a link or a special file; an environment holds only files and folders", "EINVAL" end
+      if n > MANY then
+        return nil, dir .. " holds more than " .. MANY .. " files; an environment is a small folder", "EINVAL"
+      end
+      if f.kind ~= "f" then
+        return nil, dir .. "/" .. f.path .. " is a link or a special file; an environment holds only files and folders", "EINVAL"
+      end
       local full = dir .. "/" .. f.path
       local bytes
       if f.size > BIG then
@@ -41,6 +46,27 @@ function M.read(dir)
     end
   end
   return files, big
+end
+
+-- Names of folders with an env.lua.
+local function add_names(dir, to)
+  for _, name in ipairs(fs.list(dir) or {}) do
+    if fs.exists(dir .. "/" .. name .. "/env.lua") then to[name] = true end
+  end
+end
+
+---Which environments can be named here.
+---@return string[] names
+function M.names()
+  local found = {}
+  for path in pairs(fs.embedded("envs/")) do
+    local name = path:match("^([^/]+)/env%.lua$")
+    if name then found[name] = true end
+  end
+  local own = fs.own_dir()
+  if own then add_names(own .. "/envs", found) end
+  add_names("envs", found)
+  return sorted(found)
 end
 
 ---The folder of an environment, given by itself or by a name below envs/ here or in erlua's own folder.

@@ -5,11 +5,13 @@ local fs = require("erlua.core.fs")
 local host = require("erlua.core.host")
 local job = require("erlua.core.job")
 local check = require("erlua.env_check")
+local folders = require("erlua.env_prepared")
 local text = require("erlua.text")
 
 local M = {}
 
 local LIMITS = { wall = "30m", disk = "64G", memory = "4G" }
+local TRIES = 3                           -- how often a folder that is not as it was made is made again
 
 ---Where texts, what was made of them, and what was fetched lie.
 ---@return string|nil dir  $XDG_CACHE_HOME/erlua, or ~/.cache/erlua
@@ -79,32 +81,16 @@ local function run(env, path, dir, sandbox, slots)
   return true
 end
 
--- What an engine that was killed left of making the folder `to`.
-local function sweep(to)
-  local dir, name = to:match("^(.*)/([^/]*)$")
-  for _, found in ipairs(fs.list(dir) or {}) do
-    local pid = found:sub(1, #name + 1) == name .. "." and found:match("%.(%d+)$")
-    if pid and not fs.exists("/proc/" .. pid) then fs.remove(dir .. "/" .. found) end
-  end
-end
-
--- Makes the folder `to`; who comes second finds it there and drops their own.
-local function prepare(env, path, to, options)
-  local made, message, code = fs.mkdirs(to:match("^(.*)/"))
+local function make(env, path, to, options)
+  local above = to:match("^(.*)/")
+  local made, message, code = fs.mkdirs(above)
   if not made then return nil, message, code end
-  sweep(to)
-  local dir = to .. "." .. host.pid()
-  fs.remove(dir)
+  folders.tidy(above, env.name)
   host.report("preparing " .. path .. " for " .. env.name .. ", once")
-  made, message, code = run(env, path, dir, options.sandbox ~= false, options.slots)
-  if made and not fs.is_dir(to) then
-    made, message, code = fs.rename(dir .. "/out", to)
-    if not made and fs.is_dir(to) then made = true end
-  end
-  fs.remove(dir)
-  return made, message, code
+  return folders.make(to, function(dir) return run(env, path, dir, options.sandbox ~= false, options.slots) end)
 end
 
+-- What is made of the text, made first if it has to be: it may be gone, or not be what it was.
 local function prepared(env, options)
   local path, message, code = text_path(env, options)
   if not path then return nil, message, code end
@@ -114,12 +100,19 @@ local function prepared(env, options)
   local cache = M.cache()
   if not cache then return nil, "there is no place for prepared texts: set XDG_CACHE_HOME or HOME", "ENOENT" end
   local dir = cache .. "/prepared/" .. key(env, digest)
-  if fs.is_dir(dir) then return dir end
-  if options.inputs == "there" then return nil, "the text " .. path .. " is not prepared", "ENOENT" end
-  local ok
-  ok, message, code = prepare(env, path, dir, options)
-  if not ok then return nil, message, code end
-  return dir
+  for _ = 1, TRIES do
+    local files, why = folders.use(dir)
+    if files then return files, dir end
+    if options.inputs == "there" then return nil, "the text " .. path .. " is not prepared", "ENOENT" end
+    if why == "changed" then
+      host.report(dir .. " is not as it was made, and is made again: a job without the sandbox may have written there")
+      folders.set_aside(dir)
+    end
+    local ok
+    ok, message, code = make(env, path, dir, options)
+    if not ok then return nil, message, code end
+  end
+  return nil, dir .. " changes whenever it is made; something else writes there", "changed"
 end
 
 local function fetched(env)
@@ -128,7 +121,9 @@ local function fetched(env)
   if not dir or #(fs.list(dir) or {}) == 0 then
     return missing(env, "the files of " .. (dir or env.inputs.folder) .. ", which are not there")
   end
-  return dir
+  local files, message, code = folders.files(dir)
+  if not files then return nil, message, code end
+  return files, dir
 end
 
 -- ---- finding ----------------------------------------------------------------------------
@@ -144,21 +139,9 @@ function M.find(env, options)
     if options.text then return nil, "the environment " .. env.name .. " trains on no text: leave --text out", "EINVAL" end
     if not env.inputs then return {} end
   end
-  local dir, message, code
-  if env.inputs.text then dir, message, code = prepared(env, options) else dir, message, code = fetched(env) end
-  if not dir then return nil, message, code end
-  local list
-  list, message, code = fs.walk(dir)
-  if not list then return nil, message, code end
-  local files = {}
-  for _, f in ipairs(list) do
-    if f.kind == "f" and not f.path:match("^%.") and not f.path:match("%.part$") then
-      local source, digest = dir .. "/" .. f.path, nil
-      digest, message, code = fs.sha256_file(source)
-      if not digest then return nil, message, code end
-      files[f.path] = { source = source, digest = digest, size = f.size }
-    end
-  end
+  local files, dir, code
+  if env.inputs.text then files, dir, code = prepared(env, options) else files, dir, code = fetched(env) end
+  if not files then return nil, dir, code end               -- then it is the message
   if next(files) == nil then return missing(env, "files in " .. dir .. ", which is empty") end
   return files
 end

@@ -30,11 +30,13 @@ end
 function M.data(env, input)
   return {
     name = env.name, dir = env.dir or json.null, digest = env.digest, preset = env.preset or json.null,
-    presets = sorted(env.presets), editable = with_sizes(env, sorted(env.pristine)), frozen = with_sizes(env, env.frozen_files),
+    presets = sorted(env.presets), editable = with_sizes(env, sorted(env.pristine)),
+    frozen = with_sizes(env, env.frozen_files),
     data = with_sizes(env, env.data_files), region = env.region or json.null, read = env.read,
     check = env.check_command or json.null, train = env.train_command, evaluate = env.evaluate_command,
     metric = env.metric, direction = env.direction, reward_function = env.has_reward, limits = json.object(env.limits),
-    budget = budget_of(env), plausible = env.plausible or json.null, inputs = inputs.words(env, { text = input }) or json.null,
+    budget = budget_of(env), plausible = env.plausible or json.null,
+    inputs = inputs.words(env, { text = input }) or json.null,
   }
 end
 
@@ -96,7 +98,9 @@ function M.add(page, d)
       .. bound_words(d.plausible, "max", "at most"))
   end
   page:pair("limits", limit_words(d.limits))
-  if d.budget ~= json.null then page:pair("budget", text.duration(d.budget.seconds) .. " of " .. d.budget.clock .. " time for training") end
+  if d.budget ~= json.null then
+    page:pair("budget", text.duration(d.budget.seconds) .. " of " .. d.budget.clock .. " time for training")
+  end
   if #d.presets > 0 then page:pair("presets", table.concat(d.presets, ", ")) end
 end
 

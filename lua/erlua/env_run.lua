@@ -25,7 +25,9 @@ local function data_of(env)
   local out = {}
   for _, path in ipairs(env.data_files) do
     local big = env.big[path]
-    if not big and not env.dir then error("env:evaluate: the data of an embedded environment are there in a study only; give its folder", 3) end
+    if not big and not env.dir then
+      error("env:evaluate: the data of an embedded environment are there in a study only; give its folder", 3)
+    end
     out[#out + 1] = { host = big and big.source or env.dir .. "/" .. path, inside = "/erlua/data/" .. path, data = true }
   end
   return out
@@ -39,7 +41,8 @@ end
 ---@return number|string reward  or why there is none
 ---@return string|table code  "bad_metric", "tampered", "crash", …; on success the job's result
 function M.evaluate(env, artifact, changes)
-  local spec = { files = M.workspace(env, changes), limits = env.given_limits, metrics = true, artifact = fs.realpath(artifact),
+  local spec = { files = M.workspace(env, changes), limits = env.given_limits, metrics = true,
+    artifact = fs.realpath(artifact),
     read = env.read, env = { ERLUA_PRESET = env.preset }, binds = data_of(env) }
   table.move(env.evaluate_command, 1, #env.evaluate_command, 1, spec)
   local j, message, code = require("erlua.job").start(spec)

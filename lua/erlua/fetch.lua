@@ -169,6 +169,8 @@ function M.dataset(spec, say)
   local ok
   ok, message, code = fs.mkdirs(spec.dir)
   if not ok then return nil, message, code end
+  local lock <close>, held, why = fs.lock(spec.dir .. "/.lock", "alone", "the folder " .. spec.dir .. " is being filled")
+  if not lock then return nil, held, why end
   local done = { files = #files, fetched = 0, bytes = 0 }
   for i, file in ipairs(files) do
     if say then say.file(i, #files, file) end

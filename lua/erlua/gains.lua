@@ -31,7 +31,8 @@ function M.spread(runs)
     if run.outcome == "ok" then rewards[#rewards + 1] = run.reward end
   end
   local mean, sd = stats.mean(rewards), stats.sd(rewards)
-  return { n = #rewards, failed = #runs - #rewards, rewards = rewards, mean = mean, sd = sd, bar = mean and mean + TIMES * (sd or 0) }
+  return { n = #rewards, failed = #runs - #rewards, rewards = rewards, mean = mean, sd = sd,
+    bar = mean and mean + TIMES * (sd or 0) }
 end
 
 ---The same for each machine, in the order in which they came up.

@@ -110,7 +110,9 @@ local function from_api(name)
       if line:match("^#") or line:match("^[-*|]%s*`?") or line == "" and #out > 1 then break end
       out[#out + 1] = line
     elseif opens_entry(line, name) then
-      if line:match("^|") then return (line:gsub("^|%s*", ""):gsub("%s*|%s*$", ""):gsub("%s*|%s*", "\n  "):gsub("`", "")) end
+      if line:match("^|") then
+        return (line:gsub("^|%s*", ""):gsub("%s*|%s*$", ""):gsub("%s*|%s*", "\n  "):gsub("`", ""))
+      end
       out = { (line:gsub("^#+%s*", ""):gsub("^[-*]%s+", "")) }
     end
   end
@@ -186,7 +188,9 @@ local function fit(s)
     if text.width(line) <= width then
       out[#out + 1] = line
     else
-      for i, part in ipairs(text.wrap(line, width - #indent - 2)) do out[#out + 1] = indent .. (i > 1 and "  " or "") .. part end
+      for i, part in ipairs(text.wrap(line, width - #indent - 2)) do
+        out[#out + 1] = indent .. (i > 1 and "  " or "") .. part
+      end
     end
   end
   return table.concat(out, "\n")
@@ -201,7 +205,9 @@ local function answer(...)
     local v = by_path(x)
     name = x
     if v == nil then name, v = search(erlua, nil, x:match("[^.:]+$")) end
-    if v == nil then return from_api(x) or "there is no help for '" .. text.cut(text.clean(x), 60) .. "'; help(erlua) lists what there is" end
+    if v == nil then
+      return from_api(x) or "there is no help for '" .. text.cut(text.clean(x), 60) .. "'; help(erlua) lists what there is"
+    end
     x = v
   end
   name = name or search(erlua, x) or nil
@@ -209,7 +215,9 @@ local function answer(...)
     return explain(x, name) or name and name .. ": see docs/api.md" or "a function that erlua knows nothing about"
   end
   if rawequal(x, erlua) then return list_of(x, "erlua.") end
-  if type(x) == "table" and not debug.getmetatable(x) then return from_api(name) or list_of(x, name and name .. "." or "") end
+  if type(x) == "table" and not debug.getmetatable(x) then
+    return from_api(name) or list_of(x, name and name .. "." or "")
+  end
   local meta = debug.getmetatable(x)
   local methods = type(meta) == "table" and rawget(meta, "__index")
   if type(methods) == "table" then return list_of(methods, ":") end

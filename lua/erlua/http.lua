@@ -17,7 +17,8 @@ local function check(request)
   if type(request) ~= "table" then error("erlua.http: a table expected: erlua.http { url = \"https://…\" }", 3) end
   for name, v in pairs(request) do
     if type(v) ~= FIELDS[name] then
-      error("erlua.http: " .. (FIELDS[name] and "field '" .. name .. "' must be a " .. FIELDS[name] or "unknown field '" .. tostring(name) .. "'"), 3)
+      error("erlua.http: " .. (FIELDS[name] and "field '" .. name .. "' must be a " .. FIELDS[name]
+        or "unknown field '" .. tostring(name) .. "'"), 3)
     end
   end
   if not request.url then error("erlua.http: field 'url' is missing", 3) end
@@ -28,7 +29,9 @@ local function header_lines(headers)
   local lines, names = {}, {}
   for k, v in pairs(headers or {}) do
     local line = type(k) == "string" and k .. ": " .. tostring(v) or v
-    if type(line) ~= "string" then error("erlua.http: a header must be a text \"Name: value\" or a field Name = value", 3) end
+    if type(line) ~= "string" then
+      error("erlua.http: a header must be a text \"Name: value\" or a field Name = value", 3)
+    end
     lines[#lines + 1], names[#names + 1] = line, line:match("^[^:]*"):lower()
   end
   return lines, names

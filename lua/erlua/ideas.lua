@@ -16,8 +16,12 @@ local PROMPTS = { first = true, explore = true, exploit = true }
 
 local function check(request)
   local n, prompt = request.n, request.prompt or "first"
-  if math.type(n) ~= "integer" or n < 0 then error("study:propose: n must be a whole number, got " .. tostring(n), 4) end
-  if not PROMPTS[prompt] then error("study:propose: prompt must be first, explore or exploit, got " .. tostring(prompt), 4) end
+  if math.type(n) ~= "integer" or n < 0 then
+    error("study:propose: n must be a whole number, got " .. tostring(n), 4)
+  end
+  if not PROMPTS[prompt] then
+    error("study:propose: prompt must be first, explore or exploit, got " .. tostring(prompt), 4)
+  end
   if request.parents and #request.parents == 0 then prompt = "first" end
   return n, request.parents and prompt or "first"
 end
@@ -31,7 +35,8 @@ end
 ---@return erlua.idea[]
 function M.computed(study, model, n, prompt, parents, first)
   local ids = parents and parents.ids or {}
-  local call = json.encode(json.object { n = n, prompt = prompt, model = model.spec or study.opt.model, parents = ids, first = first })
+  local call = json.encode(json.object { n = n, prompt = prompt, model = model.spec or study.opt.model, parents = ids,
+    first = first })
   local ideas = task.record("propose", call, function()
     return model:propose(study, n, prompt, parents, rng.new(study.opt.seed, "propose " .. first))
   end)
@@ -75,9 +80,12 @@ local OWN = { text = "string", reply = "string", parents = "table", model = "str
 function M.own(fields)
   if type(fields) ~= "table" or type(fields.text) ~= "string" then error("study:idea: { text = … } expected", 3) end
   for name, kind in pairs(OWN) do
-    if fields[name] ~= nil and type(fields[name]) ~= kind then error("study:idea: " .. name .. " must be a " .. kind, 3) end
+    if fields[name] ~= nil and type(fields[name]) ~= kind then
+      error("study:idea: " .. name .. " must be a " .. kind, 3)
+    end
   end
-  return setmetatable({ text = fields.text, reply = fields.reply or "", prompt = fields.prompt or "own", model = fields.model or "script",
+  return setmetatable({ text = fields.text, reply = fields.reply or "", prompt = fields.prompt or "own",
+    model = fields.model or "script",
     parents = fields.parents or {}, missing = fields.missing }, Idea)
 end
 

@@ -51,7 +51,8 @@ local function question(study, a, call)
   values.avoid = view.avoid(t, a.told, a.prompt == "first" and a.earlier or {})
   if call.parts > 1 then values.side = prompt.fill(t.side, { part = call.part, parts = call.parts }) end
   if a.why then values.again = prompt.fill(t.again, { why = a.why }) end
-  values.answer = prompt.fill(t.answer, { n = call.n, builds_on = a.prompt == "exploit" and t.builds_on:match("^%s*(.-)%s*$") or "" })
+  local builds_on = a.prompt == "exploit" and t.builds_on:match("^%s*(.-)%s*$") or ""
+  values.answer = prompt.fill(t.answer, { n = call.n, builds_on = builds_on })
   return prompt.fill(t[a.prompt], values)
 end
 
@@ -80,7 +81,9 @@ end
 
 -- A change that the ideator wrote itself is used if it applies.
 local function own_change(study, body)
-  if not (body:find("<<<<<<<", 1, true) or body:find("\n@@", 1, true) or body:find("\n*** Begin Patch", 1, true)) then return "" end
+  if not (body:find("<<<<<<<", 1, true) or body:find("\n@@", 1, true) or body:find("\n*** Begin Patch", 1, true)) then
+    return ""
+  end
   return patch.apply(study.env.patch_files, study.env.rules, body) and body or ""
 end
 
@@ -105,7 +108,8 @@ local function put_question(study, a, call, result, got, duplicates, epoch)
   local n = study.questions + 1
   study.questions = n
   core.put("questions", { id = n, epoch = epoch, prompt = a.prompt, model = result.model, wanted = call.n, got = got,
-    duplicates = duplicates, code = result.code or "ok", message = text.cut(text.clean(result.message or ""), 300), tick = core.tick() })
+    duplicates = duplicates, code = result.code or "ok", message = text.cut(text.clean(result.message or ""), 300),
+    tick = core.tick() })
 end
 
 -- What an answer lacked, for the next question.

@@ -67,7 +67,8 @@ local function reward_of(t) return t.reward and text.number(t.reward, 6) end
 -- "12. reward 2.45: …", or how it failed.
 local function trial_line(t)
   local how = t.outcome == "ok" and "reward " .. reward_of(t)
-    or (t.outcome or "open"):gsub("_", " ") .. " at " .. t.stage .. (t.reason ~= "" and " (" .. line_of(t.reason) .. ")" or "")
+    or (t.outcome or "open"):gsub("_", " ") .. " at " .. t.stage
+      .. (t.reason ~= "" and " (" .. line_of(t.reason) .. ")" or "")
   return t.id .. ". " .. how .. ": " .. line_of(t.idea)
 end
 
@@ -163,7 +164,8 @@ local function detail(store, t)
   local diff = fs.clean(row.diff)
   if #diff > DIFF then diff = diff:sub(1, DIFF):match("^(.*)\n") .. "\n(the rest is left out)" end
   local curve = curve_words(store, t.id)
-  return "## Trial " .. t.id .. ", reward " .. (reward_of(t) or "none") .. "\n\n" .. (curve and "Curve: " .. curve .. "\n\n" or "")
+  return "## Trial " .. t.id .. ", reward " .. (reward_of(t) or "none") .. "\n\n"
+    .. (curve and "Curve: " .. curve .. "\n\n" or "")
     .. "```diff\n" .. diff:gsub("\n$", "") .. "\n```"
 end
 

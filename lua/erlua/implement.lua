@@ -58,13 +58,17 @@ function Work:check(made)
     known = { outcome = outcome, reason = reason, log = log }
     self.checked[made.digest] = known
   end
-  if known.outcome then made.outcome, made.reason, made.log, made.changes = known.outcome, known.reason, known.log, nil end
+  if known.outcome then
+    made.outcome, made.reason, made.log, made.changes = known.outcome, known.reason, known.log, nil
+  end
   return made
 end
 
 -- What a sample is worth: a change, or how far it came and what is to be said about it.
 function Work:judge(reply, message, code)
-  if not reply then return { outcome = "no_idea", reason = code .. ": " .. text.cut(text.clean(message or ""), 300), code = code } end
+  if not reply then
+    return { outcome = "no_idea", reason = code .. ": " .. text.cut(text.clean(message or ""), 300), code = code }
+  end
   local made = M.apply(self.env, reply.text or "")
   made.reply = reply.text or ""
   if made.changes then self:check(made) end
@@ -92,8 +96,9 @@ end
 ---@param idea erlua.idea
 ---@param options {samples: integer?, revisions: integer?, model: table, check: function}
 function M.new(study, t, idea, options)
-  return setmetatable({ study = study, run_check = options.check, env = study.env, trial = t, idea = idea, model = options.model,
-    samples = options.samples or study.opt.samples or SAMPLES, revisions = options.revisions or study.opt.revisions or REVISIONS,
+  return setmetatable({ study = study, run_check = options.check, env = study.env, trial = t, idea = idea,
+    model = options.model, samples = options.samples or study.opt.samples or SAMPLES,
+    revisions = options.revisions or study.opt.revisions or REVISIONS,
     messages = first_question(study, idea), n = 0, round = 0, checked = {} }, Work)
 end
 
@@ -131,7 +136,8 @@ end
 function Work:explain(made)
   local t = self.study.prompts
   if made.outcome == "check_failed" then
-    return prompt.fill(t.check, { command = table.concat(self.env.check_command, " "), reason = made.reason, log = tail(made.log) })
+    return prompt.fill(t.check, { command = table.concat(self.env.check_command, " "), reason = made.reason,
+      log = tail(made.log) })
   end
   return prompt.fill(t.revise, { reason = fs.clean(made.reason) })
 end

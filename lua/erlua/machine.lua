@@ -25,7 +25,8 @@ end
 local function or_null(v) if v == nil then return json.null end return v end
 
 local function sandbox(probe)
-  return { works = probe.sandbox_error == nil, reason = or_null(probe.sandbox_error), bubblewrap = or_null(says("bwrap", "--version")) }
+  return { works = probe.sandbox_error == nil, reason = or_null(probe.sandbox_error),
+    bubblewrap = or_null(says("bwrap", "--version")) }
 end
 
 local function gpus()

@@ -1,51 +1,12 @@
 -- options.lua: the typed command line of a script.
 -- The script declares names with defaults; the type of an option is the type of its
--- default.  Every strategy also takes the options in COMMON.
+-- default.  Every strategy also takes those of options_common.lua.
 
 local text = require("erlua.text")
 local help = require("erlua.options_help")
+local COMMON = require("erlua.options_common")
 
 local M = {}
-
--- Those without a default stay nil until given.  `meta` names the value in --help.
-local COMMON = {
-  { name = "env", type = "string", meta = "NAME|DIR", help = "environment to improve" },
-  { name = "preset", type = "string", meta = "NAME", help = "variant of the environment, from its env.lua" },
-  { name = "text", type = "string", meta = "FILE", help = "text to train on, where the environment trains on one" },
-  { name = "model", type = "string", meta = "SPEC", default = "builtin:mutate", help = "who has the ideas and makes the changes" },
-  { name = "epochs", type = "integer", min = 1, default = 10, help = "rounds of the search" },
-  { name = "batch", type = "integer", min = 1, default = 20, help = "ideas in a round" },
-  { name = "generalize", type = "string", meta = "PRESET", help = "at the end, run the best ideas with this preset, or on text:FILE, too" },
-  { name = "seed", type = "integer", default = 1, help = "seed of every random draw" },
-  { name = "slots", type = "integer", min = 1, help = "jobs that run at the same time (one a CPU)" },
-  { name = "study", type = "string", meta = "DIR", help = "folder of the study (studies/SCRIPT-ENV)" },
-  { name = "new", type = "boolean", default = false, help = "start a new study even if one could be resumed" },
-  { name = "json", type = "boolean", default = false, help = "report as JSON" },
-  { name = "sandbox", type = "boolean", default = true, help = "run jobs inside the sandbox" },
-}
-
--- What concerns language models, and what may be spent.
-local MODELS = {
-  { name = "ideator", type = "string", meta = "SPEC", help = 'who has the ideas; several share them: "anthropic:A*3, openai:B"' },
-  { name = "implementer", type = "string", meta = "SPEC", help = "who makes the changes, one model or several" },
-  { name = "fallback", type = "string", meta = "SPEC", help = "who is asked what a model refuses" },
-  { name = "bandit", type = "boolean", help = "of several models, prefer those that have been worth it" },
-  { name = "thinking", type = "string", meta = "EFFORT|N", help = "how much models think: low, medium, high, xhigh, max, off, or tokens" },
-  { name = "temperature", type = "number", min = 0, max = 2, help = "of every call; unless given the provider's own" },
-  { name = "samples", type = "integer", min = 1, max = 100, help = "changes asked for at a time for one idea (10)" },
-  { name = "revisions", type = "integer", min = 0, max = 20, help = "how often a change that fails goes back with the reason (2)" },
-  { name = "revise_on_crash", type = "integer", min = 0, max = 20, help = "how often a change whose program crashes goes back (0)" },
-  { name = "ideas_per_call", type = "integer", min = 1, max = 100, help = "ideas asked for in one call (10)" },
-  { name = "budget", type = "string", meta = "LIMITS", help = 'what it may spend: "cost=20 tokens=5M calls=2000 gpu_hours=8 jobs=500 wall=8h", any of them' },
-  { name = "patience", type = "string", meta = "TIME", help = "how long a model may not answer before the study stops (6h)" },
-  { name = "concurrency", type = "integer", min = 1, meta = "N", help = "requests in flight at a model's endpoint (256)" },
-  { name = "rpm", type = "integer", min = 1, meta = "N", help = "requests a minute at a model's endpoint" },
-  { name = "tpm", type = "integer", min = 1, meta = "N", help = "tokens a minute at a model's endpoint" },
-}
-for _, o in ipairs(MODELS) do
-  o.models = true
-  COMMON[#COMMON + 1] = o
-end
 
 local WORDS = {
   integer = "a whole number", number = "a number", string = "a text", boolean = "yes or no",
@@ -65,8 +26,12 @@ end
 
 -- What a script wrote for one name, as { name, type, default, help, … }.
 local function declaration(name, given)
-  if type(name) ~= "string" or not name:match("^%a[%w_]*$") then misuse(name, "needs a name of letters, digits and '_'") end
-  if name == "help" or name:match("^no_") then misuse(name, "cannot be called that: --help and --no-… have a meaning already") end
+  if type(name) ~= "string" or not name:match("^%a[%w_]*$") then
+    misuse(name, "needs a name of letters, digits and '_'")
+  end
+  if name == "help" or name:match("^no_") then
+    misuse(name, "cannot be called that: --help and --no-… have a meaning already")
+  end
   local o = { name = name, default = given }
   if type(given) == "table" then
     o.default, o.help = given.default, given.help or given[2]
@@ -75,12 +40,16 @@ local function declaration(name, given)
   end
   o.type = o.type or (o.default ~= nil and type_of(o.default)) or nil
   if not WORDS[o.type] then misuse(name, "needs a default or a type: integer, number, string or boolean") end
-  if (o.min or o.max) and o.type ~= "integer" and o.type ~= "number" then misuse(name, "has a range, but is " .. WORDS[o.type]) end
+  if (o.min or o.max) and o.type ~= "integer" and o.type ~= "number" then
+    misuse(name, "has a range, but is " .. WORDS[o.type])
+  end
   return o
 end
 
 local function in_range(o, v)
-  if o.min and v < o.min then return nil, string.format("%s must be at least %s, but got %s", flag(o.name), o.min, v) end
+  if o.min and v < o.min then
+    return nil, string.format("%s must be at least %s, but got %s", flag(o.name), o.min, v)
+  end
   if o.max and v > o.max then return nil, string.format("%s must be at most %s, but got %s", flag(o.name), o.max, v) end
   return v
 end
@@ -96,12 +65,17 @@ local function check_default(o)
   local v = o.default
   if v == nil then return end
   if o.type == "number" and math.type(v) == "integer" then v = v + 0.0 end
-  if type_of(v) ~= o.type then misuse(o.name, string.format("is %s, but its default is %s", WORDS[o.type], text.cut(tostring(v), 40))) end
+  if type_of(v) ~= o.type then
+    misuse(o.name, string.format("is %s, but its default is %s", WORDS[o.type], text.cut(tostring(v), 40)))
+  end
   local ok, message = in_range(o, v)
   if ok == nil then misuse(o.name, "has a default outside its range: " .. message) end
   local known = not o.choices
   for _, c in ipairs(o.choices or {}) do known = known or c == v end
-  if not known then misuse(o.name, string.format("has a choice of %s, and its default '%s' is none of them", table.concat(choice_words(o), ", "), v)) end
+  if not known then
+    misuse(o.name, string.format("has a choice of %s, and its default '%s' is none of them",
+      table.concat(choice_words(o), ", "), v))
+  end
   o.default = v
 end
 
@@ -210,7 +184,8 @@ local function take(argv, i, by_name, opt, given)
       i = i + 1
       value = argv[i]
       if value == nil or value:match("^%-%-.") then
-        return nil, string.format("%s needs a value: %s", flag(o.name), o.meta or o.choices and "one of those that --help lists" or WORDS[o.type])
+        return nil, string.format("%s needs a value: %s", flag(o.name),
+          o.meta or o.choices and "one of those that --help lists" or WORDS[o.type])
       end
     end
     v, message = to_value(o, value)

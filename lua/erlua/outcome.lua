@@ -76,7 +76,8 @@ local function evaluate(room, t)
   end
   t.metrics = metrics
   if not t.rerun then
-    core.put("evaluations", { trial = t.id, job = id, metrics = metrics and json.encode(metrics), error = outcome and reason })
+    core.put("evaluations", { trial = t.id, job = id, metrics = metrics and json.encode(metrics),
+      error = outcome and reason })
   end
   return outcome, reason
 end

@@ -6,7 +6,9 @@ local fs = require("erlua.core.fs")
 local M = {}
 
 local function rules_of(rules)
-  if type(rules) ~= "table" then error("erlua.patch: rules expected: an environment, or { editable = { globs } }", 3) end
+  if type(rules) ~= "table" then
+    error("erlua.patch: rules expected: an environment, or { editable = { globs } }", 3)
+  end
   local own = rules.rules or rules
   if type(own.editable) ~= "table" then error("erlua.patch: rules.editable must be a list of globs", 3) end
   return own

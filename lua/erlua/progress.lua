@@ -21,6 +21,7 @@ local BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 ---@field busy? integer           slots in use
 ---@field slots? integer
 ---@field left? number            seconds until the end, estimated
+---@field and_then? string        what comes behind that, of which nothing can be said: "with preset small"
 ---@field spent? string           "$3.12/20  412 calls"
 ---@field note? string            takes the place of the time left ("stopping: 12s at most")
 
@@ -53,7 +54,7 @@ end
 
 local function ending(s, label)
   if s.note then return s.note end
-  return s.left and text.duration(s.left) .. label or nil
+  return s.left and text.duration(s.left) .. (s.and_then and "+" or "") .. label or nil
 end
 
 local function count_words(s) return s.total and s.done .. "/" .. s.total or tostring(s.done) end
@@ -114,11 +115,13 @@ function M.plain(s)
     .. (s.outcomes and s.outcomes.ok or 0) .. " ok"
   local bad = failed_words(s, 20)
   if bad then out[1] = out[1] .. ", " .. bad end
-  if s.best then out[#out + 1] = "best " .. text.number(s.best) .. (s.mean and ", mean " .. text.number(s.mean) or "") end
+  if s.best then
+    out[#out + 1] = "best " .. text.number(s.best) .. (s.mean and ", mean " .. text.number(s.mean) or "")
+  end
   if s.slots then out[#out + 1] = (s.busy or 0) .. " of " .. text.count(s.slots, "slot") .. " busy" end
   if s.spent then out[#out + 1] = (s.spent:gsub("  ", ", ")) end
   if s.note then out[#out + 1] = s.note
-  elseif s.left then out[#out + 1] = "about " .. text.duration(s.left) .. " left" end
+  elseif s.left then out[#out + 1] = "about " .. text.duration(s.left) .. " left" .. (s.and_then and ", and then the runs " .. s.and_then or "") end
   return (table.concat(out, "; "):gsub("%c", " "))
 end
 
@@ -126,7 +129,7 @@ end
 ---@param o {total: integer?, slots: integer?, now: number}  now: seconds on any clock that does not jump
 function M.new(o)
   return setmetatable({ total = o.total, slots = o.slots, began = o.now, done = 0, fresh = 0, busy = 0,
-    outcomes = {}, sum = 0.0, rewards = 0 }, Progress)
+    outcomes = {}, sum = 0.0, rewards = 0, reruns = 0, reruns_expected = 0 }, Progress)
 end
 
 ---Counts a trial that ended.  One known from an earlier run says so, for the time left is
@@ -144,17 +147,25 @@ function Progress:add(trial, known)
   end
 end
 
+---Counts a trial that has run again, which takes as long as one: the baseline's repeats, confirmation.
+---@param known? boolean
+function Progress:add_rerun(known)
+  self.reruns = self.reruns + 1
+  if not known then self.fresh = self.fresh + 1 end
+end
+
 ---What M.line and M.plain take.
 ---@param now number
 ---@return erlua.progress.stats
 function Progress:stats(now)
   local left
   if self.total and self.fresh > 0 and self.total > self.done then
-    left = (now - self.began) / self.fresh * (self.total - self.done)
+    local to_come = self.total - self.done + math.max(0, self.reruns_expected - self.reruns)
+    left = (now - self.began) / self.fresh * to_come
   end
   return { done = self.done, total = self.total, epoch = self.epoch, epochs = self.epochs, outcomes = self.outcomes,
     best = self.best, mean = self.rewards > 0 and self.sum / self.rewards or nil, busy = self.busy, slots = self.slots,
-    left = left, spent = self.spent, note = self.note }
+    left = left, and_then = self.and_then, spent = self.spent, note = self.note }
 end
 
 local function finite(x) return type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge end

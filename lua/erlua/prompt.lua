@@ -42,7 +42,8 @@ local function check(name, template, where)
   if not stray then return true end
   local near = text.nearest(stray, M.NAMES[name])
   local may = #M.NAMES[name] > 0 and "it may hold " .. table.concat(M.NAMES[name], ", ") or "it may hold no name"
-  return nil, where .. ": {{" .. stray .. "}} is not known here" .. (near and "; did you mean {{" .. near .. "}}?" or "; " .. may), "EINVAL"
+  return nil, where .. ": {{" .. stray .. "}} is not known here"
+    .. (near and "; did you mean {{" .. near .. "}}?" or "; " .. may), "EINVAL"
 end
 
 local function read_one(name)

@@ -64,7 +64,8 @@ function M.failure(e, trace)
       lines[#lines + 1] = line
       break
     end
-    local noise = line:find("^%s*%[C%]: in function 'error'") or line:find("^%s*%[C%]: in %?") or line:find("^%s*%(%.%.%.tail calls")
+    local noise = line:find("^%s*%[C%]: in function 'error'") or line:find("^%s*%[C%]: in %?")
+      or line:find("^%s*%(%.%.%.tail calls")
     if not noise then lines[#lines + 1] = line end
   end
   -- A mistake in the typed line itself needs no trace.
@@ -95,7 +96,9 @@ local function add_names(into, v, only_functions)
   for _ = 1, 8 do
     if type(v) == "table" then
       for k, x in next, v do
-        if type(k) == "string" and k:match("^[%a_][%w_]*$") and (not only_functions or type(x) == "function") then into[k] = x end
+        if type(k) == "string" and k:match("^[%a_][%w_]*$") and (not only_functions or type(x) == "function") then
+          into[k] = x
+        end
       end
     end
     local meta = debug.getmetatable(v)

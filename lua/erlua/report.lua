@@ -131,16 +131,26 @@ local function against_baseline(best)
     gain > 0 and (best.gain and "; not confirmed" or ", in one run") or "")
 end
 
+-- A score beyond what is plausible is no winner before a person has looked at it.
+local function doubt(d, id)
+  for _, r in ipairs(d.review) do
+    if r.id == id then return "; look at it: " .. r.review end
+  end
+  return ""
+end
+
 local function best_trial(page, d, where)
   local best = d.gained or d.best
   page:title("Best trial")
   if not best then return page:paragraph("No idea came to a reward. `erlua trials " .. where .. "` lists why.", 2) end
   page:paragraph(string.format("Trial %d of epoch %d: reward %s%s", best.id, best.epoch, text.number(best.reward),
-    against_baseline(best)), 2)
+    against_baseline(best) .. doubt(d, best.id)), 2)
   if type(best.idea) == "string" then page:paragraph(best.idea, 2, IDEA_LINES) end
   page:add("")
   local left = page:diff(best.diff, DIFF_LINES)
-  if left > 0 then page:add("… " .. text.count(left, "more line") .. ": erlua trials " .. where .. " diff " .. best.id) end
+  if left > 0 then
+    page:add("… " .. text.count(left, "more line") .. ": erlua trials " .. where .. " diff " .. best.id)
+  end
 end
 
 local function foot(page, d, where)

@@ -34,7 +34,8 @@ local function in_full(store, row, known, last, gain)
   local t, baseline = trials.trial(row), baseline_of(row, known, last)
   local above = baseline and row.reward and row.reward - baseline
   return { id = t.id, epoch = t.epoch, idea = t.idea, parents = t.parents, reward = row.reward, metrics = t.metrics,
-    patch = row.patch, diff = fs.clean(trials.diff(store, row.id) or ""), confirmed = gain ~= nil and gain.confirmed, gain = gain,
+    patch = row.patch, diff = fs.clean(trials.diff(store, row.id) or ""), confirmed = gain ~= nil and gain.confirmed,
+    gain = gain,
     improvement = above, improvement_share = above and baseline ~= 0 and above / math.abs(baseline) or nil }
 end
 
@@ -46,7 +47,9 @@ local function best_of(store, last, known)
   for _, g in ipairs(list) do
     if row and g.id == row.id then judged = g end
   end
-  if first and first.confirmed then gained = in_full(store, trials.rows(store, "trial", first.id)[1], known, last, first) end
+  if first and first.confirmed then
+    gained = in_full(store, trials.rows(store, "trial", first.id)[1], known, last, first)
+  end
   return row and in_full(store, row, known, last, judged), gained
 end
 
@@ -76,7 +79,8 @@ function M.read(store, dir)
     models = trials.rows(store, "report_models"), calls = trials.rows(store, "report_calls"),
     questions = trials.rows(store, "report_questions")[1],
     study = dir, name = row.name, script = row.script, env = row.env, model = options.ideator or options.model,
-    implementer = options.implementer, seed = row.seed, state = row.state, epochs_wanted = options.epochs, baseline = row.baseline, trials = n, funnel = rows,
+    implementer = options.implementer, seed = row.seed, state = row.state, epochs_wanted = options.epochs,
+    baseline = row.baseline, trials = n, funnel = rows,
     outcomes = outcomes, has_check = has_check(store), epochs = trials.rows(store, "report_epochs"),
     baseline_runs = known.baseline_runs, above_baseline = known.above_baseline, confirmation = known.confirmation,
     gains = known.gains, generalization = known.generalization, untrusted = trials.rows(store, "report_untrusted")[1].n,
@@ -94,7 +98,8 @@ local function with_nulls(t, names)
   return out
 end
 
-local GAIN = { "stage", "reason", "host", "review", "rewards", "seeds", "mean", "sd", "difference", "share", "standard_error", "degrees", "baseline" }
+local GAIN = { "stage", "reason", "host", "review", "rewards", "seeds", "mean", "sd", "difference", "share",
+  "standard_error", "degrees", "baseline" }
 
 local function each_with_nulls(list, names)
   local out = {}

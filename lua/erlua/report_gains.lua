@@ -14,7 +14,8 @@ local function spread(page, h, where)
   local failed = h.failed > 0 and "; " .. h.failed .. " failed" or ""
   if not h.mean then return page:paragraph("baseline" .. where .. ": no run came to a reward" .. failed, 2) end
   if not h.sd then
-    return page:paragraph("baseline" .. where .. " " .. text.number(h.mean) .. ", one run: its spread is not known" .. failed, 2)
+    return page:paragraph("baseline" .. where .. " " .. text.number(h.mean) .. ", one run: its spread is not known"
+      .. failed, 2)
   end
   page:paragraph(string.format("baseline%s %s, mean of %d runs; standard deviation %s%s", where, text.number(h.mean), h.n,
     text.number(h.sd, 3), failed), 2)
@@ -27,7 +28,9 @@ function M.baseline(page, d)
   for _, h in ipairs(d.baseline_runs) do spread(page, h, #d.baseline_runs > 1 and " on " .. h.host or "") end
   local first = d.baseline_runs[1]
   if not first or not d.above_baseline or d.trials == 0 then return end
-  if not first.sd then return page:paragraph(text.count(d.above_baseline, "trial") .. " above it, by however little", 2) end
+  if not first.sd then
+    return page:paragraph(text.count(d.above_baseline, "trial") .. " above it, by however little", 2)
+  end
   page:paragraph(string.format("%s above it by more than 2 standard deviations%s", text.count(d.above_baseline, "trial"),
     #d.baseline_runs == 1 and " (" .. text.number(first.bar) .. ")" or ""), 2)
 end
@@ -36,7 +39,8 @@ end
 
 local GAINS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 },
   { title = "runs", side = "left", drop = 2 }, { title = "mean", side = "left" }, { title = "above the baseline" } }
-local OTHERS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 }, { title = "mean", side = "left" },
+local OTHERS = { { title = "trial", side = "left" }, { title = "search", side = "left", drop = 1 },
+  { title = "mean", side = "left" },
   { title = "why not", flex = true, least = 20 } }
 
 local function signed(x) return (x < 0 and "-" or "+") .. text.number(math.abs(x)) end
@@ -51,17 +55,22 @@ end
 ---Why a trial is not confirmed, or that it is not known yet.
 function M.why_not(g)
   if g.outcome == "open" then return "its runs are not over" end
-  if g.outcome ~= "ok" then return g.outcome:gsub("_", " ") .. " at " .. g.stage .. (g.reason ~= "" and ": " .. g.reason or "") end
+  if g.outcome ~= "ok" then
+    return g.outcome:gsub("_", " ") .. " at " .. g.stage .. (g.reason ~= "" and ": " .. g.reason or "")
+  end
   if not g.difference then return "the baseline has too few runs" end
   if g.difference <= 0 then return "not above the baseline: " .. signed(g.difference) end
   return margin(g) .. " is within the noise"
 end
 
+---A gain beyond what is plausible is none until a person has looked at it.
+local function mark(g) return type(g.review) == "string" and g.review ~= "" and ", look at it" or "" end
+
 local function split(list)
   local yes, no = {}, {}
   for _, g in ipairs(list) do
     if g.confirmed then
-      yes[#yes + 1] = { tostring(g.id), text.number(g.reward), tostring(#g.rewards), text.number(g.mean), M.difference(g) }
+      yes[#yes + 1] = { tostring(g.id), text.number(g.reward), tostring(#g.rewards), text.number(g.mean), M.difference(g) .. mark(g) }
     else
       no[#no + 1] = { tostring(g.id), text.number(g.reward), text.number(g.mean), M.why_not(g) }
     end
@@ -111,7 +120,8 @@ function M.scales(page, d)
     page:grid(SCALE, rows, 2)
     local rho = g.rank_correlation
     page:paragraph((g.baseline and "baseline there: " .. text.number(g.baseline) .. "; " or "") .. "rank correlation of "
-      .. text.count(g.n, "idea") .. ": " .. (rho and string.format("%.2f (1: the same order, 0: none)", rho) or "cannot be said"), 2)
+      .. text.count(g.n, "idea") .. ": "
+      .. (rho and string.format("%.2f (1: the same order, 0: none)", rho) or "cannot be said"), 2)
   end
 end
 
@@ -128,7 +138,9 @@ function M.doubts(page, d)
   end
   if #d.review == 0 then return end
   page:title("To be looked at")
-  for i = 1, math.min(#d.review, MOST) do page:paragraph("Trial " .. d.review[i].id .. ": " .. d.review[i].review, 2) end
+  for i = 1, math.min(#d.review, MOST) do
+    page:paragraph("Trial " .. d.review[i].id .. ": " .. d.review[i].review, 2)
+  end
   if #d.review > MOST then page:add("  … " .. #d.review - MOST .. " more") end
 end
 

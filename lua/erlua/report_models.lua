@@ -9,7 +9,8 @@ local WIDE = 120               -- columns of a terminal where models have their 
 
 local COLUMNS = { { title = "ideas by", flex = true, least = 16 }, { title = "made by", flex = true, least = 16 },
   { title = "ideas", side = "left" }, { title = "submitted", side = "left", drop = 1 }, { title = "applied", side = "left" },
-  { title = "completed", side = "left", drop = 2 }, { title = "scored", side = "left" }, { title = "mean", side = "left", drop = 3 },
+  { title = "completed", side = "left", drop = 2 }, { title = "scored", side = "left" },
+    { title = "mean", side = "left", drop = 3 },
   { title = "best", side = "left" } }
 
 -- A model without the address of its server.
@@ -52,7 +53,8 @@ local function big(n)
 end
 
 local function add(sum, c)
-  for _, name in ipairs { "calls", "input", "cache_read", "cache_write", "output", "refused", "truncated", "cancelled", "failed" } do
+  for _, name in ipairs { "calls", "input", "cache_read", "cache_write", "output", "refused", "truncated", "cancelled",
+    "failed" } do
     sum[name] = (sum[name] or 0) + c[name]
   end
   if c.cost and sum.cost then sum.cost = sum.cost + c.cost else sum.cost = nil end
@@ -76,7 +78,8 @@ function M.calls(page, calls)
   for _, c in ipairs(calls) do add(sum, c) end
   local cached = sum.cache_read > 0 and ", " .. big(sum.cache_read) .. " of them from a cache" or ""
   local input = sum.input + sum.cache_read + sum.cache_write
-  page:paragraph(string.format("%s: %s tokens in%s, %s out; %s%s", text.count(sum.calls, "call"), big(input), cached, big(sum.output),
+  page:paragraph(string.format("%s: %s tokens in%s, %s out; %s%s", text.count(sum.calls, "call"), big(input), cached,
+    big(sum.output),
     sum.cost and string.format("$%.2f", sum.cost) or "the price of some is not known", ends(sum)), 2)
 end
 

@@ -6,6 +6,7 @@ local rng = require("erlua.core.rng")
 local json = require("erlua.json")
 local implement = require("erlua.implement")
 local outcomes = require("erlua.outcome")
+local progress = require("erlua.study_progress")
 local scales = require("erlua.scale")
 local stages = require("erlua.stage")
 
@@ -59,7 +60,9 @@ local function run_jobs(study, run)
   local t = { id = run.trial, rerun = run.id, seed = run.seed, wall_s = 0.0, jobs = {}, folders = {} }
   local message
   t.changes, t.patch, message = change_of(study, run.trial)
-  if not t.changes then return { outcome = "refused", stage = "patch", reason = message, wall_s = 0.0, trusted = true } end
+  if not t.changes then
+    return { outcome = "refused", stage = "patch", reason = message, wall_s = 0.0, trusted = true }
+  end
   t.outcome, t.reason = outcomes.run(room, t, true)
   room.stages:clear(t)
   return t
@@ -80,6 +83,7 @@ function M.run(study, what)
   core.update("reruns", { id = run.id, outcome = run.outcome, stage = run.stage, reason = run.reason, reward = run.reward,
     metrics = run.metrics and json.encode(run.metrics), wall_s = run.wall_s, host = run.host, trusted = run.trusted,
     review = run.review })
+  if not run.preset then progress.add_rerun(study) end      -- how long one takes at another scale says nothing of this one
   return run
 end
 

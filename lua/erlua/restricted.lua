@@ -12,6 +12,7 @@ local M = {}
 ---zeroed there, batches go in as copies, and only logits come out, as f32 of exactly the shape that was asked for.
 ---  state:call(name, text)      -> true | nil, message, code
 ---  state:logits(ids, vocabulary) -> tensor | nil, message, code   (codes: error memory time shape value)
+---  state:losses(ids, targets, vocabulary) -> losses | nil, message, code   of which not even logits come out
 ---  state:used()                -> { seconds = CPU, numbers = of the files it loaded, text = bytes of their headers }
 ---  state:close()
 ---@param what string|{source: string, name: string, folder: string?, memory: number?, tensors: number?, seconds: number?, seed: integer?}
@@ -26,10 +27,10 @@ function M.open(what, name, memory, steps)
   return box.new(what, name, memory, steps)
 end
 
----The loss of each target in nats, computed in f64: a list of windows, each a list of numbers.
----@param logits erlua.tensor  f32, (windows, positions, vocabulary)
+---The loss of each target in nats, computed in f64. A row of logits that is not finite has NaN.
+---@param logits erlua.tensor  floats, (windows, positions, vocabulary)
 ---@param targets erlua.tensor  i32, (windows, positions)
----@return number[][]
+---@return erlua.losses
 function M.losses(logits, targets) return core.losses(logits, targets) end
 
 ---A seed that only somebody knows who knows all of the texts: of probes that an idea must not foresee.

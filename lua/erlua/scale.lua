@@ -4,6 +4,8 @@
 local core = require("erlua.core.study")
 local envs = require("erlua.env")
 local snapshot = require("erlua.study_snapshot")
+local sorted = require("erlua.lists").keys
+local text = require("erlua.text")
 
 local M = {}
 
@@ -15,7 +17,7 @@ local function options_of(env, opt, scale)
   local out = { preset = not file and scale or env.preset, text = file or opt.text, sandbox = opt.sandbox, slots = opt.slots }
   if not file and not env.presets[scale] then
     return nil, "the environment " .. env.name .. " has no preset '" .. scale .. "'"
-      .. (env.inputs and env.inputs.text and "; another text is text:FILE" or "")
+      .. (env.inputs and env.inputs.text and " (another text is text:FILE)" or "") .. text.instead(scale, sorted(env.presets))
   end
   return out
 end
@@ -37,7 +39,9 @@ local function load(study, scale)
   local options, message = options_of(study.env, study.opt, scale)
   if not options then return nil, message end
   local big = scale == study.opt.generalize and snapshot.big(study.store, "scale") or study.env.big
-  if scale:find(TEXT) and big == study.env.big then return nil, "only --generalize " .. scale .. " brings another text" end
+  if scale:find(TEXT) and big == study.env.big then
+    return nil, "only --generalize " .. scale .. " brings another text"
+  end
   local env
   env, message = envs.from_files(study.env.files, big, { preset = options.preset, where = study.env.where })
   if not env or study.how == "replayed" then return env, message end

@@ -46,7 +46,9 @@ end
 -- An object by its own __tostring; one that fails must not hide the rest.
 local function by_tostring(v)
   local ok, s = pcall(tostring, v)
-  if not ok then return "<" .. (name_of(v) or type(v)) .. ": __tostring failed: " .. text.cut(tostring(s), 60) .. ">" end
+  if not ok then
+    return "<" .. (name_of(v) or type(v)) .. ": __tostring failed: " .. text.cut(tostring(s), 60) .. ">"
+  end
   return (s:gsub(": 0x%x+", ""):gsub(" ?%(0x%x+%)", ""))
 end
 

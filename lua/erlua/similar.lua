@@ -58,15 +58,18 @@ local function runs_of(words)
   return out
 end
 
--- The keys of the buckets that the text belongs to.
+-- The keys of the buckets that the text belongs to.  In the innermost loop stands what mix does.
 local function buckets_of(runs, numbers)
   local keys, salt = {}, hash_of(numbers)
   for band = 1, BANDS do
     local key = salt + band
     for row = 1, ROWS do
       local s, least = SALTS[(band - 1) * ROWS + row], MASK
-      for _, h in ipairs(runs) do
-        local x = mix(h ~ s)
+      for i = 1, #runs do
+        local x = runs[i] ~ s
+        x = (x ~ (x >> 16)) * 0x45d9f3b & MASK
+        x = (x ~ (x >> 13)) * 0x3335b369 & MASK
+        x = x ~ (x >> 16)
         if x < least then least = x end
       end
       key = key * 0x100000001b3 ~ least

@@ -7,7 +7,9 @@ local job = require("erlua.core.job")
 local fs = require("erlua.core.fs")
 local core = require("erlua.core.study")
 local clock = require("erlua.core.task").clock
+local scales = require("erlua.scale")
 local stop = require("erlua.stop")
+local text = require("erlua.text")
 local units = require("erlua.units")
 
 local M = {}
@@ -15,16 +17,27 @@ local M = {}
 local Spending = {}
 Spending.__index = Spending
 
-local ON_GPUS = { train = true, evaluate = true }
-
 -- ---- counting --------------------------------------------------------------------------------------
+
+-- How many GPUs the jobs asked for that trained and evaluated, in the search or at another scale.
+local function gpus_of(study, scale)
+  local env = scale and scales.env(study, scale) or study.env
+  return env.limits.gpus
+end
+
+local function count(self, jobs, on_gpus, gpus, wall_s)
+  if gpus > 0 then self.gpu_jobs = self.gpu_jobs + on_gpus end
+  self.budget:spend { jobs = jobs, gpu_hours = wall_s * gpus / 3600 }
+end
 
 -- Jobs of earlier engines.  One that was begun and has not ended is counted when it ends;
 -- until then nobody may start in its place.
-local function load_jobs(self)
-  local sum = self.store:query("jobs_spent")[1]
-  self.known, self.gpu_jobs, self.open, self.begun = sum.last, sum.on_gpus, {}, 0
-  self.budget:spend { jobs = sum.n, gpu_hours = sum.wall_s * self.gpus / 3600 }
+local function load_jobs(self, study)
+  self.known, self.gpu_jobs, self.open, self.begun = 0, 0, {}, 0
+  for _, sum in ipairs(self.store:query("jobs_spent")) do
+    count(self, sum.n, sum.on_gpus, gpus_of(study, sum.preset), sum.wall_s)
+    self.known = math.max(self.known, sum.last)
+  end
   for _, row in ipairs(self.store:query("open_jobs")) do
     self.open[row.id] = true
     if fs.exists(self.dir .. "/jobs/" .. row.id .. "/started") then self.begun = self.begun + 1 end
@@ -41,10 +54,9 @@ end
 ---@param limits table  of budget.parse
 function M.begin(study, limits)
   local ledger = require("erlua.llm.ledger").new(study.store, limits)
-  local self = setmetatable({ store = study.store, dir = study.dir, ledger = ledger, budget = ledger.budget,
-    gpus = study.env.limits.gpus or 0 }, Spending)
+  local self = setmetatable({ store = study.store, dir = study.dir, ledger = ledger, budget = ledger.budget }, Spending)
   stop.of(study)
-  load_jobs(self)
+  load_jobs(self, study)
   load_time(self)
   local opt, waits = study.opt, core.state() ~= "off"
   require("erlua.llm.gate").configure { concurrency = opt.concurrency, rpm = opt.rpm, tpm = opt.tpm,
@@ -52,6 +64,8 @@ function M.begin(study, limits)
     time_left = waits and limits.wall and function() return self:time_left() end or nil }
   require("erlua.llm.room").begin(ledger, waits)
   ledger.before_call = function() self:tick() end
+  local left = waits and limits.wall and limits.wall - self.before or 0
+  if left > 0 then host.at_time(left, function() self:time_is_over() end) end
   self:allow()
   return self
 end
@@ -86,6 +100,18 @@ function Spending:allow()
   if left == 0 and uncounted() == 0 then stop.study(self.budget:spent_message(name)) end
 end
 
+-- Nothing new starts.  What runs may go on for long, so it is said now and not only at the end.
+function Spending:time_is_over()
+  self:tick()
+  local limits, used = self.budget.limits, self.budget.used
+  used.wall = math.max(used.wall, limits.wall)
+  job.allow(0)
+  local message, running = self.budget:spent_message("wall"), uncounted()
+  self.over = "budget spent: waiting for what runs"
+  if running > 0 then host.report(message .. "; " .. text.count(running, "running job goes", "running jobs go") .. " on to the end") end
+  stop.study(message)
+end
+
 ---Time goes on; it is noted now and then, so that the next engine knows.
 function Spending:tick()
   local now = clock()
@@ -108,14 +134,12 @@ end
 
 ---A job has ended; one of an earlier engine that was counted already is not counted again.
 ---@param id integer
----@param stage string
+---@param gpus integer  that it had
 ---@param result table
-function Spending:job_ended(id, stage, result)
+function Spending:job_ended(id, gpus, result)
   if id <= self.known and not self.open[id] then return end
   if self.open[id] then self.open[id], self.begun = nil, math.max(0, self.begun - 1) end
-  local on_gpus = ON_GPUS[stage] and self.gpus or 0
-  if ON_GPUS[stage] then self.gpu_jobs = self.gpu_jobs + 1 end
-  self.budget:spend { jobs = 1, gpu_hours = (result.wall_s or 0) * on_gpus / 3600 }
+  count(self, 1, 1, gpus, result.wall_s or 0)
   self:tick()
   self:allow()
 end
@@ -128,9 +152,9 @@ function Spending:on_call(fn)
   end
 end
 
----What calls wait for, if they do.
+---What the study waits for: the end, or calls a model that does not answer.
 ---@return string|nil
-function Spending:note() return require("erlua.llm.gate").note() end
+function Spending:note() return self.over or require("erlua.llm.gate").note() end
 
 ---"$3.12/20  412 calls", for the progress line.
 ---@return string|nil

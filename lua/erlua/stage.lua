@@ -3,8 +3,10 @@
 
 local core = require("erlua.core.study")
 local fs = require("erlua.core.fs")
+local host = require("erlua.core.host")
 local job = require("erlua.core.job")
 local json = require("erlua.json")
+local stop = require("erlua.stop")
 
 local M = {}
 
@@ -53,12 +55,13 @@ function M.new(study, env)
   env = env or study.env
   if study.how ~= "replayed" then check_read(study, env) end
   local self = setmetatable({ study = study, env = env, dir = study.dir, sandbox = study.opt.sandbox ~= false,
-    frozen = {}, data = {}, binds = {}, pristine = {}, variables = variables_of(env, study.opt.seed), limits = limits_of(env, false),
+    frozen = {}, data = {}, binds = {}, pristine = {}, stamps = {}, variables = variables_of(env, study.opt.seed), limits = limits_of(env, false),
     train_limits = limits_of(env, true) }, Stages)
   for path in pairs(env.pristine) do self.pristine[#self.pristine + 1] = path end
   for _, path in ipairs(env.frozen_files) do self.frozen[#self.frozen + 1] = { path = path, from = self:source(path) } end
   for _, path in ipairs(env.data_files) do self.data[#self.data + 1] = { path = path, from = self:source(path) } end
   for _, path in ipairs(env.read) do self.binds[#self.binds + 1] = { host = path, inside = path } end
+  for path, big in pairs(env.big) do self.stamps[path] = fs.stamp(big.source) end
   self:set_up_evaluation()
   return self
 end
@@ -100,6 +103,20 @@ local function reseeded(variables, seed)
   return out
 end
 
+-- Outside the sandbox a job could write to large files, which lie elsewhere.  The study stops before another job sees one that is
+-- not what it began with; when it goes on, those that were made are made again.
+function Stages:check_big()
+  if self.sandbox or host.replaying() then return end
+  for path, big in pairs(self.env.big) do
+    local stamp = fs.stamp(big.source) or "gone"
+    if stamp ~= self.stamps[path] and fs.sha256_file(big.source) ~= big.digest then
+      return stop.study(string.format("%s (%s of the environment) has changed while the study ran, perhaps by a job, for there is "
+        .. "no sandbox. The last scores may be wrong", big.source, path), "now")
+    end
+    self.stamps[path] = stamp
+  end
+end
+
 -- What tells this job from others in the journal.
 local function key_of(self, t, stage)
   if not t.rerun then return json.encode { t.id, stage, t.patch, self.env.digest } end
@@ -113,6 +130,7 @@ function Stages:run(t, stage, spec)
   local id = job.next_id()
   spec.id, spec.dir = id, self.dir .. "/jobs/" .. id
   spec.key = key_of(self, t, stage)
+  self:check_big()
   if t.seed then spec.env = reseeded(spec.env, t.seed) end
   t.jobs[stage] = id                           -- the last of its kind; the folders of all go in the end
   t.folders[#t.folders + 1] = id
@@ -120,7 +138,7 @@ function Stages:run(t, stage, spec)
   local r = job.run(spec)
   core.update("jobs", { id = id, ended = r.ended, exit_code = r.exit_code, signal = r.signal, reason = r.reason,
     starts = r.starts, wall_s = r.wall_s, cpu_s = r.cpu_s, peak_memory = r.peak_memory, log = r.log })
-  if self.study.spending then self.study.spending:job_ended(id, stage, r) end
+  if self.study.spending then self.study.spending:job_ended(id, spec.gpus or 0, r) end
   return r, id
 end
 

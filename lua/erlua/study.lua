@@ -49,7 +49,8 @@ function Study:baseline(options)
   local repeats = whole(options, "repeats", 1, 1, "study:baseline")
   noise.want(self, repeats)
   if self.base then return self.base end
-  local idea = { id = self.next_id, epoch = 0, prompt = "baseline", model = "none", text = "baseline", reply = "", parents = {} }
+  local idea = { id = self.next_id, epoch = 0, prompt = "baseline", model = "none", text = "baseline", reply = "",
+    parents = {} }
   self.next_id = self.next_id + 1
   ideas.put(idea)
   self.base = self.trial_room:run(idea)

@@ -12,15 +12,6 @@ local FREE = { slots = true, json = true, study = true, new = true }
 -- Those that may change in a study's life, and are kept for `erlua resume`.
 local LOOSE = { budget = true, patience = true, concurrency = true, rpm = true, tpm = true }
 
----The options that are compared, as one text.  `epochs` stands apart: it may be raised.
-function M.comparable(opt)
-  local out = {}
-  for name, v in pairs(opt) do
-    if not FREE[name] and not LOOSE[name] and name ~= "epochs" then out[name] = v end
-  end
-  return json.encode(json.object(out))
-end
-
 local function kept(opt)
   local out = {}
   for name, v in pairs(opt) do
@@ -42,21 +33,28 @@ function M.read(dir, mode)
   return { dir = fs.realpath(dir), store = store, row = rows[1], options = json.decode(rows[1].options) }
 end
 
--- What differs between a study on disk and the one asked for, for people.
-local function differences(found, want)
-  local out = {}
-  if found.row.script_digest ~= want.script_digest then out[#out + 1] = "the script " .. want.script.name .. " has changed" end
-  if found.row.env_digest ~= want.env.digest then out[#out + 1] = "the environment " .. want.env.name .. " has changed" end
-  local names = {}
+---Options that a study began with and that are others now, for people; not those that may change.
+---@return string[]
+function M.other_options(found, opt)
+  local out, names = {}, {}
   for name in pairs(found.options) do names[name] = true end
-  for name in pairs(want.opt) do names[name] = true end
+  for name in pairs(opt) do names[name] = true end
   for name in pairs(names) do
-    local a, b = found.options[name], want.opt[name]
+    local a, b = found.options[name], opt[name]
     if not FREE[name] and not LOOSE[name] and a ~= b and not (name == "epochs" and a and b and b > a) then
       out[#out + 1] = string.format("--%s was %s, is %s", name:gsub("_", "-"), tostring(a), tostring(b))
     end
   end
   return out
+end
+
+-- What differs between a study on disk and the one asked for, for people.
+local function differences(found, want)
+  local out = {}
+  if found.row.script_digest ~= want.script_digest then out[#out + 1] = "the script " .. want.script.name .. " has changed" end
+  if found.row.env_digest ~= want.env.digest then out[#out + 1] = "the environment " .. want.env.name .. " has changed" end
+  local options = M.other_options(found, want.opt)
+  return table.move(options, 1, #options, #out + 1, out)
 end
 
 local function raised(found, want)

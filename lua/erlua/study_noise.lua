@@ -5,6 +5,7 @@ local core = require("erlua.core.study")
 local task = require("erlua.core.task")
 local json = require("erlua.json")
 local gains = require("erlua.gains")
+local progress = require("erlua.study_progress")
 local rerun = require("erlua.rerun")
 
 local M = {}
@@ -57,7 +58,11 @@ end
 ---How many runs of the baseline there are to be on each machine; the most that was ever asked for counts.
 ---@param study erlua.study
 ---@param repeats integer
-function M.want(study, repeats) study.noise.wanted = math.max(study.noise.wanted, repeats) end
+function M.want(study, repeats)
+  if repeats <= study.noise.wanted then return end
+  progress.expect(study, repeats - study.noise.wanted)
+  study.noise.wanted = repeats
+end
 
 ---The baseline has run for the first time.
 ---@param study erlua.study
@@ -71,7 +76,8 @@ end
 ---@param study erlua.study
 ---@param reserved table  of M.reserve
 function M.run(study, reserved)
-  local run = rerun.run(study, { trial = study.base.id, purpose = "baseline", seed = rerun.seed(study, "baseline", reserved.number) })
+  local run = rerun.run(study, { trial = study.base.id, purpose = "baseline",
+    seed = rerun.seed(study, "baseline", reserved.number) })
   count(study, reserved.host, -1)
   count(study, run.host or reserved.host, 1)
   add(study, run)

@@ -21,7 +21,14 @@ local scales = require("erlua.scale")
 
 local M = {}
 
+local opened = false            -- has this program a study?
+
+-- A program cannot go on without its study; at the prompt it is the line that fails.
 local function fail(message, exit)
+  if host.args()[1] == nil then
+    if not opened then core.unlock() end
+    error(message, 0)
+  end
   host.report(message)
   host.exit(exit or 1)
 end
@@ -101,6 +108,10 @@ local function open_given(opened, opt)
   local limits = not opened.source and check_models(opt) or nil
   local env, message = snapshot.env(opened)
   if not env then fail(message) end
+  local other = opened.source and {} or files.other_options(opened, opt)
+  if #other > 0 then
+    host.report(table.concat(other, "; ") .. ". If the study does not match its journal so, go on without that; --epochs may be raised")
+  end
   return opened, env, opened.source and "replayed" or "resumed", limits
 end
 
@@ -134,10 +145,12 @@ end
 ---@return erlua.study
 function M.open(opt, class)
   check_options(opt)
+  if opened then error("a program has one study, and it has been opened already", 3) end      -- before another folder is made
   local given = session.opened
   local found, env, how, limits
   if given then found, env, how, limits = open_given(given, opt) else found, env, how, limits = open_for(opt) end
-  local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0, next_id = 1 }, class)
+  local self = setmetatable({ dir = found.dir, store = found.store, env = env, opt = opt, how = how, epoch = 0,
+    next_id = 1 }, class)
   local ok, message = true, nil
   if how ~= "replayed" then ok, message = snapshot.extract(self.dir, env, opt) end
   if ok and how == "resumed" and opt.generalize then ok, message = scales.env(self, opt.generalize) end
@@ -160,6 +173,7 @@ function M.open(opt, class)
   self.trial_room = trials.new(self)
   noise.begin(self)
   rounds.begin(self, given and given.source or self.store)
+  opened = true
   return self
 end
 

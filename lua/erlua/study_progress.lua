@@ -4,10 +4,12 @@ local host = require("erlua.core.host")
 local job = require("erlua.core.job")
 local clock = require("erlua.core.task").clock
 local progress = require("erlua.progress")
+local scales = require("erlua.scale")
 
 local M = {}
 
 local TERMINAL, PLAIN = 0.1, 10        -- seconds between two lines
+local SEEDS = 3                        -- of study:confirm, unless told
 
 -- How many trials there will be, where the script says so by its options.
 local function total_of(opt)
@@ -15,12 +17,19 @@ local function total_of(opt)
   return declared.epochs and declared.batch and opt.epochs * opt.batch or nil
 end
 
+-- How often trials will be run again at the end, where the script says so by its options.
+local function confirmations(opt)
+  local n = require("erlua.session").declared.confirm and opt.confirm
+  return math.type(n) == "integer" and n * SEEDS or 0
+end
+
 ---The first line, and the counters of all later ones.
 ---@param study erlua.study
 ---@param resumed boolean
 function M.begin(study, resumed)
   local s = progress.new { total = total_of(study.opt), slots = study.slots, now = clock() }
-  s.epochs = study.opt.epochs
+  s.epochs, s.and_then = study.opt.epochs, study.opt.generalize and scales.words(study.opt.generalize)
+  s.reruns_expected = confirmations(study.opt)
   study.progress, study.shown = s, clock()
   study.quiet = study.opt.json or study.how == "replayed"
   if study.spending then study.spending:on_call(function() M.touch(study) end) end
@@ -60,6 +69,15 @@ function M.add(study, trial)
   study.progress:add(trial, host.replaying())
   M.touch(study)
 end
+
+---The baseline is to be run so often.
+---@param study erlua.study
+---@param more integer  than was known
+function M.expect(study, more) study.progress.reruns_expected = study.progress.reruns_expected + more end
+
+---A trial's change has run again, in the search or to confirm it.
+---@param study erlua.study
+function M.add_rerun(study) study.progress:add_rerun(host.replaying()) end
 
 ---How far a round of re-runs is; without words it is over.
 ---@param study erlua.study

@@ -16,15 +16,19 @@ local function pool(list, fn, options, what)
   if type(list) ~= "table" then error(what .. ": a list expected, got " .. type(list), 3) end
   if type(fn) ~= "function" then error(what .. ": a function expected, got " .. type(fn), 3) end
   local parallel = options and options.parallel or PARALLEL
-  if math.type(parallel) ~= "integer" or parallel < 1 then error(what .. ": parallel must be a whole number from 1 up", 3) end
+  if math.type(parallel) ~= "integer" or parallel < 1 then
+    error(what .. ": parallel must be a whole number from 1 up", 3)
+  end
   local function run(i) return i, fn(list[i], i) end
-  return setmetatable({ group = core.group(), run = run, count = #list, started = 0, parallel = parallel, live = 0, tasks = {} }, Pool)
+  local o = { group = core.group(), run = run, count = #list, started = 0, parallel = parallel, live = 0 }
+  return setmetatable(o, Pool)
 end
 
 function Pool:fill()
+  local group, run = self.group, self.run
   while self.live < self.parallel and self.started < self.count do
     self.started, self.live = self.started + 1, self.live + 1
-    self.tasks[self.started] = self.group:spawn(self.run, self.started)
+    group:start(run, self.started)
   end
 end
 
@@ -37,10 +41,7 @@ function Pool:next()
 end
 
 function Pool:close()
-  for i = self.started, 1, -1 do
-    local t = self.tasks[i]
-    if t and not t:done() then t:cancel() end
-  end
+  self.group:cancel()
   while self.live > 0 do
     self.live = self.live - 1
     self.group:next()
@@ -61,7 +62,7 @@ function M.map(list, fn, options)
     local ok, i, result = p:next()
     if ok == nil then return results end
     if not ok then error(i, 0) end
-    results[i], p.tasks[i] = result, nil
+    results[i] = result
   end
 end
 
@@ -77,7 +78,6 @@ function M.each(list, fn, options)
     local ok, i = nil, nil
     local function take(o, index, ...)
       ok, i = o, index
-      if ok then p.tasks[index] = nil end
       return index, ...
     end
     local function give(...)

@@ -7,7 +7,8 @@ local M = {}
 local ZERO = { { 0x0300, 0x036F }, { 0x0483, 0x0489 }, { 0x0591, 0x05BD }, { 0x200B, 0x200F }, { 0x20D0, 0x20FF },
   { 0xFE00, 0xFE0F }, { 0xFE20, 0xFE2F }, { 0xFEFF, 0xFEFF } }
 local WIDE = { { 0x1100, 0x115F }, { 0x2E80, 0x303E }, { 0x3041, 0xA4CF }, { 0xAC00, 0xD7A3 }, { 0xF900, 0xFAFF },
-  { 0xFE30, 0xFE6F }, { 0xFF00, 0xFF60 }, { 0xFFE0, 0xFFE6 }, { 0x1F300, 0x1F64F }, { 0x1F900, 0x1F9FF }, { 0x20000, 0x3FFFD } }
+  { 0xFE30, 0xFE6F }, { 0xFF00, 0xFF60 }, { 0xFFE0, 0xFFE6 }, { 0x1F300, 0x1F64F }, { 0x1F900, 0x1F9FF },
+    { 0x20000, 0x3FFFD } }
 
 local function within(ranges, code)
   for _, r in ipairs(ranges) do
@@ -185,6 +186,16 @@ function M.nearest(word, names)
     if d < best then best, found = d, name end
   end
   return best <= math.max(1, #word // 3) and found or nil
+end
+
+---What to say behind a name that there is not: "; did you mean evolve?", or which there are.
+---@param word string
+---@param names string[]
+---@return string
+function M.instead(word, names)
+  if #names == 0 then return "" end
+  local near = M.nearest(word, names)
+  return near and "; did you mean " .. near .. "?" or "; there " .. (#names == 1 and "is " or "are ") .. table.concat(names, ", ")
 end
 
 ---What a program said last: the last line of its output, or of the message above Lua's traceback.  It is shown on

@@ -29,7 +29,7 @@ end
 local function put_patch(t, made)
   local files = 0
   for _ in pairs(made.changes) do files = files + 1 end
-  t.patch = fs.sha256(made.diff)
+  t.patch = made.digest or fs.sha256(made.diff)
   core.put("patches", { digest = t.patch, diff = made.diff, files = files, added = made.added, removed = made.removed })
 end
 

@@ -85,7 +85,8 @@ local function implementations(page, t)
   end
 end
 
-local RERUNS = { { title = "for" }, { title = "seed", side = "left", drop = 1 }, { title = "preset", drop = 2 }, { title = "reward", side = "left" },
+local RERUNS = { { title = "for" }, { title = "seed", side = "left", drop = 1 }, { title = "preset", drop = 2 },
+  { title = "reward", side = "left" },
   { title = "", flex = true } }
 
 -- The same change with other seeds, or at another scale.
@@ -94,8 +95,10 @@ local function reruns(page, t)
   page:title("Run again")
   local rows = {}
   for i, r in ipairs(t.reruns) do
-    local how = r.outcome == "ok" and (known(r.review) or "") or known(r.outcome) and r.outcome .. ": " .. (known(r.reason) or "") or "open"
-    rows[i] = { r.purpose, tostring(r.seed), known(r.preset) or "-", known(r.reward) and text.number(r.reward, 8) or "-", how }
+    local how = r.outcome == "ok" and (known(r.review) or "") or known(r.outcome) and r.outcome .. ": "
+      .. (known(r.reason) or "") or "open"
+    rows[i] = { r.purpose, tostring(r.seed), known(r.preset) or "-",
+      known(r.reward) and text.number(r.reward, 8) or "-", how }
   end
   page:grid(RERUNS, rows, 2)
 end

@@ -89,7 +89,8 @@ end
 local function rerun(row)
   return { id = row.id, purpose = row.purpose, seed = row.seed, preset = or_null(row.preset), outcome = or_null(row.outcome),
     stage = or_null(row.stage), reason = clean(row.reason), reward = or_null(row.reward), host = or_null(row.host),
-    wall_s = or_null(row.wall_s), metrics = row.metrics and json.decode(row.metrics) or json.null, review = clean(row.review) }
+    wall_s = or_null(row.wall_s), metrics = row.metrics and json.decode(row.metrics) or json.null,
+    review = clean(row.review) }
 end
 
 ---One trial with all that the study keeps of it: its jobs, its curves, its diff, its re-runs.

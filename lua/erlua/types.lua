@@ -199,10 +199,39 @@ function model_state:call(name, text) end
 ---@return string? code
 function model_state:logits(ids, vocabulary) end
 
+---@param ids erlua.tensor  i32, (windows, positions)
+---@param targets erlua.tensor  of the same shape, which the model does not get
+---@param vocabulary integer
+---@return erlua.losses|nil losses
+---@return string? message
+---@return string? code
+function model_state:losses(ids, targets, vocabulary) end
+
 ---@return {seconds: number, numbers: integer, text: integer}
 function model_state:used() end
 
 function model_state:close() end
+
+---@class erlua.losses  (windows, positions) in nats, f64, that do not change
+local losses = {}
+
+---@return number[][]
+function losses:tolist() end
+
+---@return number
+function losses:sum() end
+
+---@param w integer
+---@return erlua.losses  of that window alone
+function losses:window(w) end
+
+---@param others erlua.losses  of as many windows and positions
+---@param far number  nats
+---@param first integer  position in each window
+---@param last integer
+---@return number sum  of the distances
+---@return integer above  how many are above `far`
+function losses:changes(others, far, first, last) end
 
 local erlua = { json = {} }
 

@@ -5,7 +5,8 @@ local opt = erlua.options {
   env    = "circle_packing",
   models = { "builtin:mutate", "models to compare, separated by commas", meta = "SPEC,…" },
   ideas  = { 50, "ideas of each model", min = 1 },
-  cross  = { true, "whether the ideas of each model are implemented by the others, too" },
+  cross  = { true, "have the ideas of each model implemented by the others, too" },
+  epochs = { 1, "rounds of so many ideas" },
 }
 local study = erlua.study(opt)
 
@@ -17,17 +18,18 @@ for spec in opt.models:gmatch("[^,%s]+") do
   requests[#requests + 1] = { n = opt.ideas, prompt = "first", model = spec }
 end
 
-local work = {}                                             -- an idea, and who implements it
-for i, idea in ipairs(study:propose(requests)) do
-  local own = models[(i - 1) // opt.ideas + 1]
-  work[#work + 1] = { idea = idea, implementer = own }
-  for _, other in ipairs(opt.cross and models or {}) do
-    if other ~= own and not other:find("^builtin:") then    -- which makes no changes but its own
-      local copy = study:idea { text = idea.text, model = idea.model, missing = idea.missing }
-      work[#work + 1] = { idea = copy, implementer = other }
+for _ = 1, opt.epochs do
+  local work = {}                                           -- an idea, and who implements it
+  for i, idea in ipairs(study:propose(requests)) do
+    local own = models[(i - 1) // opt.ideas + 1]
+    work[#work + 1] = { idea = idea, implementer = own }
+    for _, other in ipairs(opt.cross and models or {}) do
+      if other ~= own and not other:find("^builtin:") then  -- which makes no changes but its own
+        local copy = study:idea { text = idea.text, model = idea.model, missing = idea.missing }
+        work[#work + 1] = { idea = copy, implementer = other }
+      end
     end
   end
+  erlua.map(work, function(w) return study:trial(w.idea, { implementer = w.implementer }) end)
 end
-
-erlua.map(work, function(w) return study:trial(w.idea, { implementer = w.implementer }) end)
 return study:report()                                       -- its table "Models" has the rates

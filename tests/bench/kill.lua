@@ -17,16 +17,8 @@ local function say(format, ...) print(format:format(...)) end
 
 local trials = epochs * 30 + 1
 local whole = erlua.spawn(engine.run, search("whole"), { timeout = 3600 })
-local kills, began = 0, os.time()
-while true do
-  local seconds = kills < kills_wanted and 0.05 + 0.25 * math.random() or 3600
-  local r = engine.killed(search("killed"), seconds, { timeout = 3600 })
-  if r then
-    t.eq(r.code, 0, r.stderr)
-    break
-  end
-  kills = kills + 1
-end
+local began = os.time()
+local kills = engine.kill_often(function() return search("killed") end, 0, kills_wanted, { timeout = 3600 })
 erlua.sleep(1)
 t.eq(engine.processes(dir .. "/killed"), "", "processes left 1 s after the end")
 say("killed %d times in %d s; waiting for the uninterrupted study", kills, os.time() - began)

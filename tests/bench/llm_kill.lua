@@ -6,5 +6,5 @@ local wanted = math.tointeger(tonumber((...) or 100))
 local t = dofile((os.getenv("ERLUA_TEST_SOURCE") or ".") .. "/tests/lib/tap.lua")
 local kill = dofile(t.source .. "/tests/lib/llm_kill.lua")(t)
 
-t.test("kills", function() print((kill.run(wanted, math.max(6, wanted)))) end)
+t.test("kills", function() print((kill.run(wanted // 2, wanted, math.max(6, wanted)))) end)
 t.run_all(1, io.stdout)

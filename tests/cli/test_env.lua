@@ -103,6 +103,21 @@ t.test("a wrong env.lua is exit 1 and the message names the file and the field",
   end
 end)
 
+t.test("a name that there is not comes with the nearest one, or with all there are", function()
+  local dir = t.tmpdir()
+  local function said(...) return t.run({ t.erlua, ... }, { cwd = dir }).err end
+  t.match(said("env", "circle_paking"), "did you mean circle_packing%?\n")
+  t.match(said("env", "something"), "; there are circle_packing, nanogpt")
+  t.match(said("env", "nanogpt", "--preset", "smal", "--no-run"), "there is no preset 'smal'; did you mean small%?\n")
+  t.match(said("env", "nanogpt", "--preset", "enormous", "--no-run"), "; there are 124m, small, tiny\n")
+  t.match(said("run", "evolv"), "there is no script 'strategies/evolv%.lua'[^\n]*; did you mean evolve%?\n")
+  t.match(said("run", "anneal"), "; there are bestofn, evolve, execution_rate\n")
+  t.write(dir .. "/strategies/mine.lua", "")
+  t.write(dir .. "/envs/own/env.lua", "")
+  t.match(said("run", "anneal"), "evolve, execution_rate, mine\n")
+  t.match(said("env", "something"), "nanogpt, own\n")
+end)
+
 t.test("an environment or a preset that is not there is exit 1, a wrong command line exit 2", function()
   t.match(env({ "no-such-environment" }).err, "there is no environment 'no%-such%-environment'")
   t.eq(env({ "no-such-environment" }).code, 1)

@@ -1,25 +1,20 @@
 -- The prompt: on a terminal through tests/lib/terminal.py, and fed from a pipe.
 
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
+local terminals = dofile(t.source .. "/tests/lib/terminal.lua")
 
 local function pipe(lines, opts)
   opts = opts or {}
-  opts.stdin, opts.timeout = lines, opts.timeout or 60
+  opts.stdin, opts.timeout = lines, opts.timeout or 300
   return t.run({ t.erlua }, opts)
 end
 
 -- Runs the prompt on a terminal of `columns`; fails with the transcript if a step does not hold.
 local function terminal(columns, steps, opts)
-  if t.run({ "python3", "-c", "pass" }).code ~= 0 then t.skip("no python3 to drive a terminal") end
   opts = opts or {}
   opts.env = opts.env or {}
   opts.env.XDG_STATE_HOME = opts.env.XDG_STATE_HOME or t.tmpdir()
-  local argv = { "python3", t.source .. "/tests/lib/terminal.py", tostring(columns) }
-  for _, step in ipairs(steps) do argv[#argv + 1] = step end
-  for _, a in ipairs { "--", t.erlua } do argv[#argv + 1] = a end
-  local r = t.run(argv, opts)
-  if r.code == 125 then t.eq(r.err, "", "transcript:\n" .. r.out) end
-  return r
+  return terminals.run(t, columns, steps, {}, opts)
 end
 
 t.test("lines from a pipe are run one by one and their results printed, without a prompt", function()
@@ -55,20 +50,36 @@ t.test("an error inside functions comes with the way there", function()
   t.match(err, "in function 'g'")
 end)
 
+t.test("a study that cannot be opened is an error of its line, and the prompt goes on", function()
+  local dir = t.tmpdir()
+  local r = pipe('erlua.study { env = "circle_paking" }\nerlua.study {}\n"after"\n', { cwd = dir })
+  t.match(r.err, "^there is no environment 'circle_paking'[^\n]*did you mean circle_packing%?\n.*\nno environment: give %-%-env NAME or DIR\n")
+  t.eq({ r.out, r.code }, { "after\n", 1 })
+end)
+
+t.test("a second study is refused before anything of it is made, and the first one stays", function()
+  local dir = t.tmpdir()
+  local open = 'erlua.study { env = "circle_packing", sandbox = false, study = "%s" }\n'
+  local r = pipe("s = " .. open:format("one") .. open:format("two") .. "s.epoch\n", { cwd = dir })
+  t.match(r.err, "a program has one study, and it has been opened already")
+  t.eq({ r.out, (t.read(dir .. "/two/study.db")) }, { "0\n", nil })
+end)
+
 t.test("lines may wait", function()
   t.eq(pipe('erlua.sleep(0.01)\nlocal task = erlua.spawn(function() erlua.sleep(0.01) return 7 end) return task:wait()\n').out, "true\t7\n")
 end)
 
 t.test("background tasks go on while the next line is awaited", function()
-  local r = t.run({ "sh", "-c", "(echo 'n = 0 erlua.spawn(function() while true do n = n + 1 erlua.sleep(0.01) end end)'; sleep 1; echo 'n > 5') | "
-    .. t.quote(t.erlua) }, { timeout = 60 })
+  local there = t.tmpdir() .. "/there"
+  local count = "n = 0 erlua.spawn(function() while n < 9 do n = n + 1 erlua.sleep(0.01) end io.open(\"" .. there .. "\", \"w\"):close() end)"
+  local r = t.run({ "sh", "-c", "(echo '" .. count .. "'; until test -e " .. there .. "; do sleep 0.05; done; echo 'n > 5') | " .. t.quote(t.erlua) })
   t.match(r.out, "true\n$")
 end)
 
 t.test("a plain file and /dev/null as input work", function()
   local file = t.write(t.tmpdir() .. "/in", "print(42)\n")
-  t.eq(t.run({ "sh", "-c", t.quote(t.erlua) .. " <" .. t.quote(file) }, { timeout = 60 }).out, "42\n")
-  t.eq(t.run({ t.erlua }, { timeout = 60 }).code, 0)
+  t.eq(t.run({ "sh", "-c", t.quote(t.erlua) .. " <" .. t.quote(file) }, { timeout = 300 }).out, "42\n")
+  t.eq(t.run({ t.erlua }, { timeout = 300 }).code, 0)
 end)
 
 t.test("NUL bytes and bad UTF-8 in a line are ordinary input", function()
@@ -123,7 +134,9 @@ t.test("background tasks go on at an idle prompt, even in the middle of a key se
 end)
 
 t.test("the terminal is in its ordinary mode while a line runs", function()
-  terminal(80, { "expect:> ", [[send:print("go") erlua.sleep(1)\r]], [[expect:\ngo]], "cooked:", "expect:> ", [[send:\x04]], "end:" })
+  local go = t.tmpdir() .. "/go"
+  terminal(80, { "expect:> ", [[send:print("go") while not io.open("]] .. go .. [[") do erlua.sleep(0.02) end\r]], [[expect:\ngo]], "cooked:",
+    "make:" .. go, "expect:> ", [[send:\x04]], "end:" })
 end)
 
 t.test("the terminal is restored when the program is told to end", function()

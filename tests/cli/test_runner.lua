@@ -6,7 +6,7 @@ local HEAD = 'local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap
 
 local function run(body, head)
   local file = t.write(t.tmpdir() .. "/test_sample.lua", (head or HEAD) .. body)
-  return t.run({ t.erlua, t.source .. "/tests/run.lua", file }, { timeout = 60 })
+  return t.run({ t.erlua, t.source .. "/tests/run.lua", file }, { timeout = 300 })
 end
 
 t.test("passing, failing and skipped tests are counted and a failure is exit 1", function()

@@ -1,6 +1,7 @@
 -- erlua trials: listing, sorting, showing and printing the diffs of a real small study.
 
 local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
+local terminal = dofile(t.source .. "/tests/lib/terminal.lua")
 local json = require("erlua.json")
 local core = require("erlua.core.study")
 local fs = require("erlua.core.fs")
@@ -49,14 +50,7 @@ local function ids(trials)
 end
 
 -- What a terminal of so many columns gets.
-local function on_terminal(columns, args, env)
-  if t.run({ "python3", "-c", "pass" }).code ~= 0 then t.skip("no python3 to drive a terminal") end
-  local argv = { "python3", t.source .. "/tests/lib/terminal.py", tostring(columns), "end:", "--", t.erlua }
-  table.move(args, 1, #args, #argv + 1, argv)
-  local r = t.run(argv, { cwd = home, env = env })
-  t.eq(r.code, 0, r.err)
-  return (r.out:gsub("\r\n", "\n"))
-end
+local function on_terminal(columns, args, env) return terminal.shows(t, columns, args, { cwd = home, env = env }) end
 
 t.test("without options all trials stand in a table, the baseline first", function()
   local r = erlua { "trials", study() }

@@ -97,10 +97,11 @@ end)
 t.test("a study in use elsewhere is exit 1 with the pid of who uses it; readers do not mind", function()
   local dir = t.tmpdir()
   local study = dir .. "/studies/bestofn-shell"
-  local running = engine.start(search { "--preset", "slow" }, { cwd = dir })
+  local env, go_on = engine.gated()
+  local running = engine.start(search { "--env", env }, { cwd = dir })
   local pid = engine.pid(study)
-  t.await("it has begun", function() return t.read(study .. "/study.db") and engine.processes(study) ~= "" end)
-  for _, args in ipairs { search { "--preset", "slow" }, search { "--preset", "slow", "--study", study }, { "resume", study } } do
+  t.await("two jobs run", function() return engine.running(study) == 2 end)
+  for _, args in ipairs { search { "--env", env }, search { "--env", env, "--study", study }, { "resume", study } } do
     local r = engine.run(args, { cwd = dir })
     t.eq(r.code, 1, table.concat(args, " "))
     t.match(r.stderr, "in use by another erlua %(pid " .. pid)
@@ -109,7 +110,8 @@ t.test("a study in use elsewhere is exit 1 with the pid of who uses it; readers 
   t.eq(engine.run { "report", study }.code, 0)
   engine.signal("TERM", pid)
   t.eq(running.result().code, 3)
-  t.eq(engine.run(search { "--preset", "slow" }, { cwd = dir }).code, 0)
+  go_on()
+  t.eq(engine.run(search { "--env", env }, { cwd = dir }).code, 0)
   replays(study)
 end)
 
@@ -125,6 +127,12 @@ t.test("--epochs raised on a finished study goes on, as if it had been asked for
   t.eq(r.code, 0, r.stderr)
   t.eq(counts(study), "10|10")
   replays(study)
+  r = engine.run { "resume", study, "--batch", "9" }
+  t.match(r.stderr, "^erlua: %-%-batch was 3, is 9%. If the study does not match its journal so, go on without that; %-%-epochs may be raised\n")
+  t.eq({ r.code, counts(study) }, { 1, "10|10" })
+  r = engine.run { "resume", study, "--slots", "1", "--budget", "jobs=1000" }
+  t.eq(r.code, 0, "nothing of that is kept")
+  t.no_match(r.stderr, " was ")
   local whole = t.tmpdir() .. "/whole"
   t.eq(engine.run(search({ "--study", whole }, 3)).code, 0)
   t.eq(engine.trials(study), engine.trials(whole))
@@ -232,10 +240,10 @@ t.test("a strategy that ends before its journal does is told so", function()
 local study = erlua.study(erlua.options { env = "x" })
 study:baseline()
 if io.open("]] .. plan .. [["):read("n") == 0 then return end
-for _, idea in ipairs(study:propose { n = 2 }) do study:trial(idea) end
+for _, idea in ipairs(study:propose { n = 4 }) do study:trial(idea) end
 ]])
   local args = { script, "--env", engine.env, "--study", dir .. "/s" }
-  t.eq(engine.run(args, { fault = "commit.after:9" }).signal, 9)
+  t.eq(engine.run(args, { fault = "commit.after:14" }).signal, 9)
   t.write(plan, "0")
   local r = engine.run(args)
   t.eq(r.code, 1, r.stderr)
@@ -296,15 +304,13 @@ end)
 
 t.test("a study can be replayed at any moment of its life, also while it runs", function()
   local dir = t.tmpdir() .. "/s"
-  local e = engine.start(search({ "--study", dir }, 4))
+  local e = engine.start(search({ "--study", dir }, 500))
   t.await("it is there", function() return t.read(dir .. "/study.db") and engine.run({ "replay", dir }).code == 0 end)
-  local n = 0
-  while not e.done() do
-    replays(dir)
-    n = n + 1
-  end
-  t.ok(n > 3)
-  t.eq(e.result().code, 0)
+  for _ = 1, 6 do replays(dir) end
+  t.eq(e.done(), false, e.said())
+  engine.signal("TERM", engine.pid(dir))
+  t.eq(e.result().code, 3)
+  replays(dir)
 end)
 
 t.test("replay leaves the study as it was and keeps a copy when asked", function()
@@ -321,14 +327,15 @@ end)
 
 -- ---- signals -----------------------------------------------------------------------------------
 
--- A slow study whose jobs run; returns its folder, the engine and its pid.
-local function running(extra)
+-- A study of which two jobs run and wait; its folder, the engine, its pid and how to go on.
+local function running()
   local dir = t.tmpdir() .. "/s"
-  local args = search({ "--study", dir, "--preset", "long", table.unpack(extra or {}) }, 1)
+  local env, go_on = engine.gated()
+  local args = search({ "--study", dir, "--env", env }, 1)
   local e = engine.start(args)
   local pid = engine.pid(dir)
-  t.await("two jobs run", function() return select(2, engine.processes(dir):gsub("supervise", "")) >= 2 end)
-  return dir, e, pid, args
+  t.await("two jobs run", function() return engine.running(dir) == 2 end)
+  return dir, e, pid, args, go_on
 end
 
 local function finish(dir, args)
@@ -340,37 +347,43 @@ local function finish(dir, args)
 end
 
 t.test("Ctrl-C once waits for the running jobs, says how long at most, and is exit 3", function()
-  local dir, e, pid, args = running()
+  local dir, e, pid, args, go_on = running()
   engine.signal("INT", pid)
+  t.await("it says that it waits", function() return e.said():find("nothing new starts") end)
+  t.eq({ e.done(), engine.running(dir) }, { false, 2 }, "it waits")
+  go_on()
   local r = e.result()
   t.eq(r.code, 3, r.stderr)
-  t.match(r.stderr, "nothing new starts; waiting for %d+ running jobs? for up to %d+ s more")
+  t.match(r.stderr, "nothing new starts; waiting for 2 running jobs for up to %d+ s more")
   t.match(r.stderr, "erlua resume " .. dir:gsub("%p", "%%%0"))
-  t.eq(engine.processes(dir), "", "they ended")
+  engine.gone(dir)
   finish(dir, args)
   t.eq(engine.sql(dir, "SELECT max(starts), min(starts) FROM jobs"), "1|1", "and were not run again")
 end)
 
 t.test("Ctrl-C twice ends the running jobs; their trials stay open and resume runs them", function()
-  local dir, e, pid, args = running()
+  local dir, e, pid, args, go_on = running()
   engine.signal("INT", pid)
-  erlua.sleep(0.05)
+  t.await("it has seen the first", function() return e.said():find("nothing new starts") end)
   engine.signal("INT", pid)
   local r = e.result()
   t.eq(r.code, 3, r.stderr)
-  t.match(r.stderr, "their trials stay open")
-  t.eq(engine.processes(dir), "")
-  t.ok(tonumber(engine.sql(dir, "SELECT count(*) FROM trials WHERE outcome IS NULL")) >= 1)
+  t.match(r.stderr, "ending 2 running jobs; their trials stay open")
+  engine.gone(dir)
+  t.ok(tonumber(engine.sql(dir, "SELECT count(*) FROM trials WHERE outcome IS NULL")) >= 2)
+  go_on()
   finish(dir, args)
 end)
 
 t.test("SIGTERM and SIGHUP: the engine leaves at once, its jobs go on and are adopted", function()
   for _, name in ipairs { "TERM", "HUP" } do
-    local dir, e, pid, args = running()
+    local dir, e, pid, args, go_on = running()
     engine.signal(name, pid)
     local r = e.result()
     t.eq(r.code, 3, name .. ": " .. r.stderr)
+    t.eq(engine.running(dir), 2, "the jobs go on")
     t.ok(engine.processes(dir) ~= "", "the jobs go on")
+    go_on()
     finish(dir, args)
     t.eq(engine.sql(dir, "SELECT max(starts), min(starts) FROM jobs"), "1|1", name .. ": adopted, not run again")
   end
@@ -378,7 +391,7 @@ end)
 
 t.test("a hang-up is ignored under nohup", function()
   local dir = t.tmpdir()
-  local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", t.erlua,
+  local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "trap '' HUP; exec \"$@\"", timeout = 600, "sh", t.erlua,
     table.unpack(search({ "--study", dir .. "/s", "--preset", "slow" }, 1)) })
   engine.signal("HUP", engine.pid(dir .. "/s"))
   local _, r = e:wait()
@@ -389,7 +402,7 @@ local function endless(body)
   local dir = t.tmpdir()
   local script = t.write(dir .. "/endless.lua", [[
 local study = erlua.study(erlua.options { env = "x" })
-local function forever() while true do end end
+local function forever() io.stderr:write("in the loop\n") while true do end end
 study:baseline()
 local ideas = study:propose { n = 2 }
 erlua.spawn(function() study:trial(ideas[1]) end)
@@ -398,11 +411,7 @@ erlua.sleep(0.001)
   local args = { script, "--env", engine.env, "--study", dir .. "/s", "--preset", "slow" }
   local e = engine.start(args)
   local pid = engine.pid(dir .. "/s")
-  t.await("the loop is reached", function()
-    local ok, n = pcall(engine.sql, dir .. "/s", "SELECT count(*) FROM effects WHERE kind = 'sleep'")
-    return ok and n ~= "0"
-  end)
-  erlua.sleep(0.1)
+  t.await("the loop is reached", function() return e.said():find("in the loop\n", 1, true) end)
   return dir .. "/s", e, pid
 end
 
@@ -426,7 +435,7 @@ t.test("a strategy in an endless loop can be interrupted, whatever stands around
     -- Nothing of the interruption is in the journal: with a loop that ends it goes on.
     t.eq(engine.sql(dir, "SELECT count(*) FROM effects WHERE kind IN ('once', 'cancel')"), "0", body)
     heal(dir)
-    r = engine.run({ "resume", dir }, { timeout = 30 })
+    r = engine.run { "resume", dir }
     t.eq(r.code, 0, body .. ": " .. r.stderr)
     t.eq(engine.sql(dir, "SELECT max(starts) FROM jobs"), "1", body)
   end, { parallel = 4 })
@@ -438,7 +447,7 @@ t.test("SIGTERM breaks into an endless loop too and leaves the jobs alone", func
   t.eq(e.result().code, 3)
   t.eq(engine.sql(dir, "SELECT count(*) FROM effects WHERE kind = 'cancel'"), "0")
   heal(dir)
-  local r = engine.run({ "resume", dir }, { timeout = 30 })
+  local r = engine.run { "resume", dir }
   t.eq(r.code, 0, r.stderr)
   t.eq(engine.sql(dir, "SELECT max(starts) FROM jobs"), "1")
   t.eq(engine.sql(dir, "SELECT outcome FROM trials WHERE id = 3"), "ok")
@@ -449,7 +458,7 @@ t.test("Ctrl-C in a script without a study ends it with 130, in a loop and in a 
     local dir = t.tmpdir()
     local script = t.write(dir .. "/s.lua", "local f = io.open('" .. dir .. "/ready', 'w') f:close() " .. body)
     local pid_file = dir .. "/pid"
-    local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "echo $$ > " .. pid_file .. "; exec " .. t.erlua .. " " .. script })
+    local e = erlua.spawn(erlua.exec, { "/bin/sh", "-c", "echo $$ > " .. pid_file .. "; exec " .. t.erlua .. " " .. script, timeout = 600 })
     t.await("it runs", function() return t.read(dir .. "/ready") end)
     erlua.sleep(0.05)
     engine.signal("INT", t.read(pid_file):match("%d+"))
@@ -462,13 +471,13 @@ t.test("a task that keeps all others waiting for over a second is named in a war
   local dir = t.tmpdir()
   local script = t.write(dir .. "/busy.lua", [[
 local study = erlua.study(erlua.options { env = "x" })
-local clock = require("erlua.core.task").clock
-local function busy() local stop = clock() + 2.5 while clock() < stop do end end
+local function read() local f = io.open("]] .. dir .. [[/stderr") local text = f:read("a") f:close() return text end
+local function busy() repeat until read():find("has not waited", 1, true) end
 erlua.spawn(function() busy() end):wait()
 ]])
-  local r = engine.run { script, "--env", engine.env, "--study", dir .. "/s" }
+  local r = engine.run({ script, "--env", engine.env, "--study", dir .. "/s" }, { slow = true, stderr = dir .. "/stderr" })
   t.eq(r.code, 0, r.stderr)
-  t.match(r.stderr, "task 0%.1 has not waited for over a second, at [^\n]*busy%.lua:3")
+  t.match(r.stderr, "task 0%.1 has not waited for over a second, at [^\n]*busy%.lua:[23]")
 end)
 
 -- ---- files that cannot be used ----------------------------------------------------------------------
@@ -542,14 +551,17 @@ end
 
 t.test("a full disk is a clear message and exit 1, and the study goes on once there is room", function()
   local dir, unmount <close> = small_disk("8m")
-  local args = search({ "--study", dir .. "/s" }, 12)
-  local e = engine.start(args)
-  t.await("five trials are done", function()
-    local ok, n = pcall(engine.sql, dir .. "/s", "SELECT count(*) FROM trials WHERE outcome IS NOT NULL")
-    return ok and tonumber(n) >= 5
-  end)
-  os.execute("cat /dev/zero > " .. t.quote(dir .. "/filler") .. " 2>/dev/null")
-  local r = e.result()
+  local args, r = search({ "--study", dir .. "/s" }, 12), nil
+  repeat                                  -- again where it had ended before there was no room left
+    os.execute("rm -rf " .. t.quote(dir) .. "/*")
+    local e = engine.start(args)
+    t.await("five trials are done", function()
+      local ok, n = pcall(engine.sql, dir .. "/s", "SELECT count(*) FROM trials WHERE outcome IS NOT NULL")
+      return ok and tonumber(n) >= 5
+    end)
+    os.execute("cat /dev/zero > " .. t.quote(dir .. "/filler") .. " 2>/dev/null")
+    r = e.result()
+  until r.code ~= 0
   t.eq({ r.code, r.signal }, { 1, 0 }, r.stderr)
   t.match(r.stderr, "disk is full")
   t.no_match(r.stderr, "traceback")
@@ -597,13 +609,16 @@ end)
 t.test("nor is one that ended so while no engine was there", function()
   local dir, unmount <close> = small_disk("8m")
   local args = search({ "--study", dir .. "/s", "--preset", "careless", "--slots", "1" }, 1)
-  local e = engine.start(args)
-  t.await("the disk is full", function()
-    local r = erlua.exec { "df", "--output=avail", dir }
-    return r and r.stdout:match("(%d+)%s*$") == "0"
-  end)
-  engine.signal("KILL", engine.pid(dir .. "/s"))
-  e.result()
+  repeat                                  -- again where the job had ended before the engine could be killed
+    os.execute("rm -rf " .. t.quote(dir) .. "/*")
+    local e = engine.start(args)
+    local pid = engine.pid(dir .. "/s")
+    t.await("the disk is full", function()
+      local r = erlua.exec { "df", "--output=avail", dir }
+      return e.done() or r and r.stdout:match("(%d+)%s*$") == "0"
+    end)
+    os.execute("kill -KILL " .. pid .. " 2>/dev/null")
+  until e.result().signal == 9
   t.await("the job has ended", function() return os.execute("ls " .. dir .. "/s/jobs/*/exit >/dev/null 2>&1") end)
   with_room(dir, args)
 end)

@@ -80,23 +80,23 @@ return function(t)
     return again
   end
 
+  ---@param least integer
   ---@param wanted integer  kills
   ---@param rounds integer
-  function M.run(wanted, rounds)
-    local dir = t.tmpdir()
-    local server = fake.start(t, SERVER)
-    local study = dir .. "/s"
-    local args = { t.write(dir .. "/ask.lua", SCRIPT), "--env", engine.env, "--slots", "2", "--study", study, "--rounds", tostring(rounds),
-      "--llm", "openai:m@" .. server.url }
-    local kills = {}
-    while true do
-      local r = engine.killed(args, #kills < wanted and 0.04 + 0.2 * math.random() or 120)
-      if r then
-        t.eq(r.code, 0, r.stderr)
-        break
-      end
-      kills[#kills + 1] = { sent = #server.requests(), recorded = recorded(study) }
+  function M.run(least, wanted, rounds)
+    local dir, server, study, kills
+    local function new()
+      dir, server, kills = t.tmpdir(), fake.start(t, SERVER), {}
+      study = dir .. "/s"
+      return { t.write(dir .. "/ask.lua", SCRIPT), "--env", engine.env, "--slots", "2", "--study", study, "--rounds", tostring(rounds),
+        "--llm", "openai:m@" .. server.url }
     end
+    -- What the dead engine has sent may still be on its way to the log.
+    local function drained() return server.stats().open == 1 end
+    engine.kill_often(new, least, wanted, { after = function()
+      t.await("the server has read all that was sent", drained)
+      kills[#kills + 1] = { sent = #server.requests(), recorded = recorded(study) }
+    end })
     local requests = server.requests()
     local again = check(requests, kills)
     t.eq(engine.sql(study, "SELECT count(*) FROM calls WHERE state = 'open'"), "0")

@@ -67,7 +67,7 @@ return function(t)
   ---@return {code: integer, out: string, err: string, dir: string}
   function M.run(plan, o, ...)
     local dir = M.make(plan, o)
-    local r = t.run({ t.erlua, table.unpack(M.args(dir, plan, ...)) }, { env = o and o.environ, timeout = 100 })
+    local r = t.run({ t.erlua, table.unpack(M.args(dir, plan, ...)) }, { env = o and o.environ })
     r.dir, r.study = dir, dir .. "/study"
     return r
   end

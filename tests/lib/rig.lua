@@ -30,7 +30,7 @@ echo "{\"score\": $answer}" > "$ERLUA_METRICS"
 ---env.lua of such an environment; fields are Lua source and take the place of the usual ones.
 function M.env_lua(fields)
   local all = { name = '"small"', editable = '{ "idea.sh" }', train = '{ "sh", "idea.sh" }', evaluate = '{ "sh", "evaluate.sh" }',
-    metric = '"score"', direction = '"max"', data = '{ "hidden.txt" }', limits = '{ wall = "20s", grace = "0.1s" }' }
+    metric = '"score"', direction = '"max"', data = '{ "hidden.txt" }', limits = '{ wall = "200s", grace = "0.1s" }' }
   for name, source in pairs(fields or {}) do all[name] = source end
   local lines = {}
   for name, source in pairs(all) do
@@ -90,7 +90,7 @@ function M.study(t, run)
     table.move({ "--replies", dir .. "/replies.json" }, 1, 2, #argv + 1, argv)
   end
   table.move(run.args or {}, 1, #(run.args or {}), #argv + 1, argv)
-  local r = t.run(argv, { env = run.environ, timeout = run.timeout or 60, cwd = dir })
+  local r = t.run(argv, { env = run.environ, timeout = run.timeout or 600, cwd = dir })
   r.dir, r.trials = dir, read(dir .. "/study/study.db")
   r.baseline = r.trials and r.trials[1]
   if not r.baseline then r.baseline = { jobs = {} } end

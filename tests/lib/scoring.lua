@@ -9,7 +9,7 @@
 
 local M = {}
 
-local CONTEXT, SPARE = 64, 32
+local CONTEXT, SPARE = 64, 16
 M.CONFIG = { vocab = 256, context = CONTEXT, layers = 2, width = 32, heads = 2, mlp_ratio = 2, activation = "gelu", init_std = 0.08,
   dtype = "f32" }
 

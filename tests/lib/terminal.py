@@ -3,13 +3,13 @@
 
 usage: terminal.py COLUMNS STEP... -- PROGRAM ARGS...
 A step is send:TEXT, expect:REGEX (in what came since the last expect), signal:NAME,
-cooked: (fails unless the terminal is in its ordinary mode) or end: (the program ends).
+cooked: (fails unless the terminal is in its ordinary mode), make:FILE or end: (the program ends).
 Escapes such as \\r, \\t and \\x03 are understood.  Prints all that the program wrote;
 the exit code is the program's, or 125 with a message when a step fails.
 """
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
-PATIENCE = 30
+PATIENCE = 200
 
 
 def fail(message, seen):
@@ -59,6 +59,8 @@ def main():
         elif verb == "cooked":
             if termios.tcgetattr(fd)[3] != before[3]:
                 fail("the terminal is not in its ordinary mode", seen)
+        elif verb == "make":
+            open(text, "w").close()
         elif verb == "expect":
             while True:
                 found = re.search(raw.encode(), seen[mark:])

@@ -59,6 +59,9 @@ t.test("the progress line shows what was spent, and of how much where there is a
   b = budgets.new { cost = 20, tokens = 5e6, calls = 2000, jobs = 500, gpu_hours = 8, wall = 28800 }
   b:spend { calls = 1, cost = 0.012, tokens = 1234567, jobs = 1, gpu_hours = 0.25, wall = 61 }
   t.eq(b:line(), "$0.0120/20  1.23M tokens/5M  1 call/2k  0.25 GPU-hours/8  1 job/500  1m01s/8h00m")
+  b = budgets.new { gpu_hours = 0.5 }
+  b:spend { gpu_hours = 0.125 }
+  t.eq(b:line(), "0.125 GPU-hours/0.5")
 end)
 
 t.test("a spent budget says how much was spent, what would come next and what to do", function()

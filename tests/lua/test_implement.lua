@@ -32,7 +32,7 @@ local function study(replies, opts)
   t.write(dir .. "/drive.lua", DRIVE)
   local argv = { t.erlua, dir .. "/drive.lua", "--env", dir .. "/env", "--study", dir .. "/study", "--model", "openai:m@" .. server.url }
   table.move(opts.args or { "--samples", "1" }, 1, #(opts.args or { 1, 2 }), #argv + 1, argv)
-  local r = t.run(argv, { cwd = dir, timeout = 60 })
+  local r = t.run(argv, { cwd = dir, timeout = 300 })
   t.eq(r.code, 0, r.err)
   local one = json.decode(t.run({ t.erlua, "trials", dir .. "/study", "show", "2", "--json" }).out)
   local replay = t.run { t.erlua, "replay", dir .. "/study" }

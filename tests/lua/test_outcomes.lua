@@ -6,7 +6,7 @@ local t = dofile(os.getenv("ERLUA_TEST_SOURCE") .. "/tests/lib/tap.lua")
 local rig = dofile(t.source .. "/tests/lib/rig.lua")
 
 local ARGS = rig.sandbox_error() and { "--no-sandbox" } or {}
-local SHORT = 'wall = "20s", grace = "0.1s"'
+local SHORT = 'wall = "200s", grace = "0.1s"'
 
 -- The baseline of an environment whose training is this script.
 local function baseline(script, fields, files, environ)
@@ -21,6 +21,20 @@ local function ends(trial, outcome, stage, reason)
 end
 
 local function limits(more) return { limits = "{ " .. SHORT .. ", " .. more .. " }" } end
+
+-- The baseline under a wall time that strikes where it should: on a busy machine so short a one may be over
+-- before the script has begun, and then there is more of it.  fields(seconds) and there(trial) are the caller's.
+local function struck(script, fields, there, files)
+  local trial
+  for _, seconds in ipairs { "0.4", "2", "10", "50" } do
+    trial = baseline(script, fields(seconds), files)
+    if there(trial) then return trial, seconds end
+  end
+  return trial, "50"
+end
+
+-- An argument of `sleep` that no other test and no other run has: a day, and who asks.
+local function long_nap() return ("%d.%d"):format(86400 + math.random(9999), require("erlua.core.host").pid()) end
 
 -- The text matches one of the patterns, which "|" parts.
 local function says(text, patterns, note)
@@ -103,10 +117,13 @@ t.test("a log may hold any bytes", function()
 end)
 
 t.test("the wall limit ends a job that ignores SIGTERM, with all that it started", function()
-  local trial = baseline("trap '' TERM INT HUP; setsid sleep 78001 & (setsid sh -c 'trap \"\" TERM; sleep 78001; sleep 78001' &) ; while :; do sleep 78001; done",
-    { limits = '{ wall = "0.4s", grace = "0.1s" }' })
-  ends(trial, "timeout", "train", "^wall limit of 0.4 s reached$")
-  t.eq(rig.process_with(t, "78001"), false)
+  local nap = "sleep " .. long_nap()
+  local script = ("trap '' TERM INT HUP; echo up >&2; setsid NAP & (setsid sh -c 'trap \"\" TERM; NAP; NAP' &) ; while :; do NAP; done"):gsub("NAP", nap)
+  local trial, seconds = struck(script, function(s) return { limits = '{ wall = "' .. s .. 's", grace = "0.1s" }' } end,
+    function(trial) return trial.jobs.train and trial.jobs.train.log ~= "" end)
+  ends(trial, "timeout", "train", "^wall limit of " .. seconds .. " s reached")
+  t.eq(trial.jobs.train.log, "up\n")
+  t.eq(rig.process_with(t, nap:sub(7)), false)
 end)
 
 t.test("the CPU limit counts every process", function()
@@ -115,11 +132,11 @@ t.test("the CPU limit counts every process", function()
 end)
 
 t.test("too much memory is oom", function()
-  ends(baseline("perl -e '$x = \"x\" x 500_000_000; sleep 20'", limits('memory = "48M"')), "oom", "train", "^memory limit of 48 MiB reached$")
+  ends(baseline("perl -e '$x = \"x\" x 500_000_000; sleep 100'", limits('memory = "48M"')), "oom", "train", "^memory limit of 48 MiB reached$")
 end)
 
 t.test("many small processes are too much memory as well", function()
-  ends(baseline("for i in 1 2 3 4 5 6 7 8; do perl -e '$x = \"x\" x 20_000_000; sleep 20' & done; wait", limits('memory = "64M"')), "oom", "train",
+  ends(baseline("for i in 1 2 3 4 5 6 7 8; do perl -e '$x = \"x\" x 20_000_000; sleep 100' & done; wait", limits('memory = "64M"')), "oom", "train",
     "memory limit")
 end)
 
@@ -143,7 +160,7 @@ t.test("too much output is flood", function()
 end)
 
 t.test("a fork bomb is a crash that names its limit", function()
-  ends(baseline("bomb() { bomb | bomb & }; bomb; sleep 20", limits("processes = 24")), "crash", "train", "^limit of 24 processes reached")
+  ends(baseline("bomb() { bomb | bomb & }; bomb; sleep 100", limits("processes = 24")), "crash", "train", "^limit of 24 processes reached")
 end)
 
 t.test("a command that does not exist is launch_failed", function()
@@ -162,23 +179,28 @@ t.test("a job whose supervisor dies twice is lost", function()
 end)
 
 t.test("an evaluation has limits too", function()
-  local short = { limits = '{ wall = "0.4s", grace = "0.1s" }' }
-  ends(baseline(GOOD, short, { ["evaluate.sh"] = "echo '{\"score\":1}' > $ERLUA_METRICS; sleep 78002\n" }), "timeout", "evaluate", "wall limit")
-  ends(baseline(GOOD, limits('memory = "48M"'), { ["evaluate.sh"] = "perl -e '$x = \"x\" x 500_000_000; sleep 20'\n" }), "oom", "evaluate", "memory limit")
+  local trial = struck(GOOD, function(s) return { limits = '{ wall = "' .. s .. 's", grace = "0.1s" }' } end,
+    function(trial) return trial.stage == "evaluate" end,
+    { ["evaluate.sh"] = "echo '{\"score\":1}' > $ERLUA_METRICS; sleep " .. long_nap() .. "\n" })
+  ends(trial, "timeout", "evaluate", "wall limit")
+  ends(baseline(GOOD, limits('memory = "48M"'), { ["evaluate.sh"] = "perl -e '$x = \"x\" x 500_000_000; sleep 100'\n" }), "oom", "evaluate", "memory limit")
 end)
 
 t.test("a used-up budget is no failure: what is there is scored", function()
-  for _, budget in ipairs { '{ wall = "0.3s" }', '{ cpu = "0.3s" }' } do
-    local trial = baseline("echo \"$ERLUA_BUDGET $ERLUA_BUDGET_CLOCK\" >&2; i=0; while :; do i=$((i+1)); echo 5 > $ERLUA_OUT/part; mv $ERLUA_OUT/part $ERLUA_OUT/answer; done", { budget = budget })
+  local script = "echo \"$ERLUA_BUDGET $ERLUA_BUDGET_CLOCK\" >&2; i=0; while :; do i=$((i+1)); echo 5 > $ERLUA_OUT/part; mv $ERLUA_OUT/part $ERLUA_OUT/answer; done"
+  for _, clock in ipairs { "wall", "cpu" } do
+    local trial, seconds = struck(script, function(s) return { budget = "{ " .. clock .. ' = "' .. s .. 's" }' } end,
+      function(trial) return trial.outcome == "ok" end)
     t.eq({ trial.outcome, trial.reward }, { "ok", 5.0 }, trial.reason)
-    t.match(trial.jobs.train.log, "^0.3 " .. budget:match("%a+"))
+    t.match(trial.jobs.train.log, "^" .. seconds:gsub("%.", "%%.") .. " " .. clock)
     t.eq(trial.jobs.train.ended, "budget")
   end
 end)
 
 t.test("a budget does not lift the limits, and one without an artifact is no score", function()
-  ends(baseline("sleep 78003", { budget = '{ wall = "10s" }', limits = '{ wall = "0.3s", grace = "0.1s" }' }), "timeout", "train", "wall limit")
-  ends(baseline("sleep 78003", { budget = '{ wall = "0.2s" }' }), "crash", "evaluate", "answer")
+  local nap = "sleep " .. long_nap()
+  ends(baseline(nap, { budget = '{ wall = "100s" }', limits = '{ wall = "0.3s", grace = "0.1s" }' }), "timeout", "train", "wall limit")
+  ends(baseline(nap, { budget = '{ wall = "0.2s" }' }), "crash", "evaluate", "answer")
 end)
 
 -- ---- metrics ----------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ local rng = require("erlua.core.rng")
 
 local ALL = { editable = { "**" } }
 
+-- Git as it comes, whatever whoever runs the tests has told it; outside of any repository.
+local NOBODY = { HOME = "/nonexistent", XDG_CONFIG_HOME = "/nonexistent", GIT_CONFIG_NOSYSTEM = "1", GIT_CEILING_DIRECTORIES = "/" }
+
 local function git(...)
   local r = t.run({ "git", "-c", "core.quotepath=off", "-c", "core.autocrlf=false", "-c", "core.safecrlf=false", ... }, { timeout = 300 })
   return r.code, r.out, r.err
@@ -155,7 +158,7 @@ t.test("git's diff of any two trees gives the other tree: new, deleted, renamed,
     for path, bytes in pairs(b) do t.write(dir .. "/b/" .. path, bytes) end
     t.eq(t.run({ "mkdir", "-p", dir .. "/a", dir .. "/b" }).code, 0)
     local r = t.run({ "git", "-c", "core.quotepath=" .. (n % 2 == 0 and "on" or "off"), "diff", "--no-index", "--no-prefix",
-      n % 3 == 0 and "--no-renames" or "-M", "-U" .. 1 + n % 4, "a", "b" }, { cwd = dir })
+      n % 3 == 0 and "--no-renames" or "-M", "-U" .. 1 + n % 4, "a", "b" }, { cwd = dir, env = NOBODY })
     -- With --no-prefix the folders take the place of git's own a/ and b/.
     if r.out ~= "" then t.eq(applied(a, r.out, "tree " .. n), b, "tree " .. n) end
   end
@@ -172,7 +175,7 @@ t.test("git apply makes of our diffs what they stand for", function()
     if diff ~= "" then
       local dir = put(a)
       t.write(dir .. ".diff", diff)
-      local r = t.run({ "git", "apply", "--whitespace=nowarn", dir .. ".diff" }, { cwd = dir, env = { GIT_CEILING_DIRECTORIES = "/" } })
+      local r = t.run({ "git", "apply", "--whitespace=nowarn", dir .. ".diff" }, { cwd = dir, env = NOBODY })
       t.eq({ r.code, r.err }, { 0, "" }, "tree " .. n .. "\n" .. diff)
       t.eq(assert(patch.read(dir)), b, "tree " .. n)
       os.remove(dir .. ".diff")

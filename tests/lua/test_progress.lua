@@ -73,6 +73,30 @@ t.test("the time left comes from this run's trials, not from those known before"
   t.eq(p:stats(10).left, 90.0)
 end)
 
+t.test("the time left counts the baseline's repeats and confirmation, and says that another scale comes behind it", function()
+  local p = progress.new { total = 10, now = 0 }
+  p.reruns_expected = 6
+  for _ = 1, 4 do p:add { outcome = "ok", reward = 1 } end
+  p:add_rerun()
+  t.eq(p:stats(10).left, 22.0, "5 runs in 10 s; 6 trials and 5 runs are to come")
+  for _ = 1, 9 do p:add_rerun() end
+  t.eq(p:stats(28).left, 12.0, "more than were expected: the trials alone are known")
+  p.and_then = "with preset small"
+  t.match(progress.line(p:stats(28), 80), "  12s%+ left$")
+  t.match(progress.line(p:stats(28), 16), " 12s%+$")
+  t.match(progress.plain(p:stats(28)), "about 12s left, and then the runs with preset small$")
+end)
+
+t.test("runs that an earlier engine made say nothing about how long one takes", function()
+  local p = progress.new { total = 2, now = 0 }
+  p.reruns_expected = 3
+  p:add({ outcome = "ok" }, true)
+  p:add_rerun(true)
+  t.eq(p:stats(9).left, nil)
+  p:add_rerun()
+  t.eq(p:stats(10).left, 20.0)
+end)
+
 t.test("a sparkline rises from least to greatest", function()
   t.eq(progress.sparkline { 1, 2, 3, 4, 5, 6, 7, 8 }, "▁▂▃▄▅▆▇█")
   t.eq(progress.sparkline { 3, 1 }, "█▁")

@@ -81,6 +81,83 @@ t.test("memory, tensors and time have their bounds, and an error that is caught 
   end
 end)
 
+t.test("one call that would not end is ended as well: patterns, tables, texts", function()
+  for _, body in ipairs {
+    "return ('a'):rep(3000):find(('a?'):rep(50) .. ('a'):rep(3001))",
+    "return ('a'):rep(3000):match(('.-'):rep(40) .. 'b')",
+    "for _ in ('a'):rep(3000):gmatch(('a*'):rep(40) .. 'b') do end",
+    "return ('a'):rep(3000):gsub(('.-'):rep(40) .. 'b', '')",
+    "return table.concat(setmetatable({}, { __index = getmetatable, __metatable = '' }), '', 1, math.maxinteger - 1)",
+    "local a, b, l = ('a'):rep(1e6), ('a'):rep(999999) .. 'a', {} for i = 1, 1e5 do l[i] = i % 2 == 0 and a or b end table.sort(l)",
+  } do
+    local _, message, code = model(body, nil, { seconds = 0.05 }):call("f", "")
+    t.eq(code, "time", body)
+    t.match(message, "seconds of CPU time")
+  end
+  for body, pattern in pairs {
+    ["table.move({}, 1, math.maxinteger - 1, 2)"] = "move: 1 to 9223372036854775806 are more than",
+    ["table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)"] = "insert: the table says that it has 1152921504606846976",
+    ["table.remove(setmetatable({}, { __len = function() return 1 << 60 end }), 1)"] = "remove: the table says",
+    ["return assert(load('--' .. ('x'):rep(1 << 18)))"] = "load: a chunk has at most 262144 bytes",
+    ["return assert(load(function() return 'return 1 ' end))"] = "load: a chunk has at most 262144 bytes",
+  } do
+    t.match(select(2, model(body):call("f", "")), pattern)
+  end
+  t.match(select(2, open("--" .. ("x"):rep(1 << 18))), "model.lua has more than 262144 bytes")
+  t.eq({ model("local parts = { 'return ', '7' } return (''):rep(math.maxinteger) == '' and load(function() return table.remove(parts, 1) end)() == 7")
+    :call("f", "") }, { true })
+end)
+
+t.test("a tensor's kernel is broken off when the time is used up, and stays so", function()
+  local made = "local T = erlua.tensor local x = T.zeros(%s) "
+  for _, body in ipairs {
+    made:format("1, 1") .. "x:expand(1 << 16, 1 << 13):sum(1)",
+    made:format("4000, 4000") .. "x:matmul(x)",
+    made:format("1, 1, 60000, 64") .. "x:scaled_dot_product_attention(x, x)",
+    made:format("1, 1 << 20, 1") .. "x:conv1d(T.zeros(1, 1 << 20))",
+    made:format("1, 1, 8000, 64, { requires_grad = true }")
+      .. "T.set_grad_enabled(true) x:scaled_dot_product_attention(x, x):sum():backward()",
+    "local T = erlua.tensor while true do pcall(T.exp, T.zeros(1 << 16)) end",
+  } do
+    local s = model(body, nil, { seconds = 0.05, tensors = 1 << 31 })
+    local _, message, code = s:call("f", "")
+    t.eq(code, "time", message)
+    t.eq({ (s:logits(T.tensor { { 1 } }, 8)) }, {}, "no logits of a state whose time is over")
+  end
+  t.match(select(2, model("erlua.tensor.zeros(1):expand(1 << 30)", nil, { tensors = 1 << 20 }):call("f", "")),
+    "at most 262144 elements here")
+end)
+
+t.test("its patterns are Lua's own", function()
+  local function outcome(text)
+    local ok, y = pcall(assert(load(text)))
+    return ok and y or tostring(y):gsub("^.-:%d+: ", "")
+  end
+  local pieces = { "a", "b", ".", "%a", "%A", "%d", "[ab]", "[^a]", "[%w_]", "[a-c-]", "[]x]", "a*", "b-", ".-", "%s+", "[ab]?", "(", ")",
+    "()", "%1", "^", "$", "%b()", "%f[%w]", "%%", "%", "[", "-", "x" }
+  local texts = { "", "a", "abab ba", "(a(b))x", "a1 b22 c-", "a%b$^]", "xaxbx.ab" }
+  local calls = {
+    "return table.concat({ tostring((%q):find(%q)), select('#', (%q):find(%q)) }, ' ')",
+    "local l = {} for a, b in (%q):gmatch(%q) do l[#l + 1] = tostring(a) .. '/' .. tostring(b) end return #l .. table.concat(l, ',') .. (%q):len() .. #%q",
+    "return table.concat({ (%q):gsub(%q, '<%%0>') }, ' ') .. #%q .. #%q",
+    "local l = table.pack((%q):match(%q, -5)) for i = 1, l.n do l[i] = tostring(l[i]) end return table.concat(l, ',') .. #%q .. #%q",
+  }
+  local s = model("local ok, y = pcall(assert(load(text))) y = ok and y or tostring(y):gsub('^.-:%d+: ', '') error(y, 0)")
+  math.randomseed(7)
+  t.eq({ s:call("f", "assert(('a\\0b'):find('\\0', 1) == 2 and ('a\\0b'):match('[\\0]b$') == '\\0b') error('so')") and 1 or 2 }, { 2 })
+  for _ = 1, 600 do
+    local p = {}
+    for i = 1, math.random(5) do p[i] = pieces[math.random(#pieces)] end
+    local text, pattern = texts[math.random(#texts)], table.concat(p)
+    local call = calls[math.random(#calls)]:format(text, pattern, text, pattern)
+    local _, got = s:call("f", call)
+    local want = outcome(call)
+    if want:match("[Pp]attern") or want:match("capture") then want, got = "an error", got:match("[Pp]attern") or got:match("capture") and "an error" end
+    if want == "an error" then t.ok(got, call)
+    else t.eq(got, want, call) end
+  end
+end)
+
 t.test("a chunk that is no model is refused", function()
   local function refused(source, code, pattern)
     local s, message, c = open(source)
@@ -136,7 +213,7 @@ end)
 t.test("losses are those of a softmax in f64", function()
   local x = { { { 1, 2, 3, 4, 5 }, { 0, 0, 0, 0, 0 } }, { { 1000, -1000, 3, 500, 999 }, { -1e30, 1e30, 0, 1, 2 } } }
   local targets = { { 4, 2 }, { 4, 1 } }
-  local got = restricted.losses(T.tensor(x, { dtype = "f32" }), T.tensor(targets))
+  local got = restricted.losses(T.tensor(x, { dtype = "f32" }), T.tensor(targets)):tolist()
   for b, rows in ipairs(x) do
     for i, row in ipairs(rows) do
       local most, sum = math.max(table.unpack(row)), 0
@@ -146,10 +223,52 @@ t.test("losses are those of a softmax in f64", function()
   end
   for v = 1, 8 do                             -- the lowest floats, in rows that are no multiple of anything
     local low = T.full({ 1, 1, v }, -3.4028234e38)
-    t.near(restricted.losses(low, T.tensor { { 0 } })[1][1], math.log(v), 1e-13)
+    t.near(restricted.losses(low, T.tensor { { 0 } }):sum(), math.log(v), 1e-13)
   end
   t.raises(function() restricted.losses(T.zeros(1, 1, 5), T.tensor { { 5 } }) end, "not in the vocabulary")
-  t.raises(function() restricted.losses(T.zeros(1, 2, 5), T.tensor { { 1 } }) end, "logits are a contiguous f32")
+  t.raises(function() restricted.losses(T.zeros(1, 2, 5), T.tensor { { 1 } }) end, "one target for each position")
+  t.raises(function() restricted.losses(T.zeros(2, 5), T.tensor { { 1 } }) end, "logits are floats of")
+end)
+
+t.test("a model's losses are those of its logits, whatever floats and strides it has, and nothing else comes out", function()
+  local ids, targets = T.tensor { { 1, 2, 3 }, { 4, 5, 6 } }, T.tensor { { 1, 0, 3 }, { 7, 5, 6 } }
+  for _, logits in ipairs { "return ids:one_hot(8):to('f32') * 3", "return ids:one_hot(8):to('bf16') * 3",
+    "return (ids:one_hot(8):to('f32') * 3):transpose(1, 3):contiguous():transpose(1, 3)" } do
+    local want = restricted.losses(ids:one_hot(8):to("f32") * 3, targets):tolist()
+    t.eq(assert(model("", logits):losses(ids, targets, 8)):tolist(), want)
+  end
+  t.eq(targets:tolist(), { { 1, 0, 3 }, { 7, 5, 6 } })
+  t.raises(function() model(""):losses(ids, T.tensor { { 1, 2, 3 } }, 8) end, "one target for each position")
+  t.raises(function() model(""):losses(ids, targets, 7) end, "not in the vocabulary")
+  t.raises(function() model(""):losses(ids, targets, 0) end, "at least one token")
+end)
+
+t.test("losses of logits that are no logits are refused as these are", function()
+  local ids = T.tensor { { 1, 2 } }
+  for _, logits in ipairs { "return ids:one_hot(9):to('f32')", "return 5", "return ids:one_hot(8):to('f32') / 0", "error('no')",
+    "local y = ids:one_hot(8):to('f32') y[{1, 2, 5}] = -math.huge return y", "local y = ids:one_hot(8):to('f32') y[{1, 2, 8}] = 0/0 return y" } do
+    local _, message, code = model("", logits):logits(ids, 8)
+    t.eq({ model("", logits):losses(ids, ids, 8) }, { nil, message, code })
+  end
+end)
+
+t.test("losses are summed, taken by window and compared", function()
+  local function losses(...) return restricted.losses(T.tensor({ ... }, { dtype = "f32" }), T.zeros(select("#", ...), 3, { dtype = "i32" })) end
+  local a = losses({ { 0, 0 }, { 1, 0 }, { 2, 0 } }, { { 3, 0 }, { 4, 0 }, { 5, 0 } })
+  local b = losses({ { 0, 0 }, { 1, 0 }, { 9, 0 } }, { { 3, 0 }, { 0, 4 }, { 5, 0 } })
+  local x, y = a:tolist(), b:tolist()
+  t.near(a:sum(), x[1][1] + x[1][2] + x[1][3] + x[2][1] + x[2][2] + x[2][3], 1e-15)
+  t.eq(a:window(2):tolist(), { x[2] })
+  local function changes(first, last, far)
+    local sum, above = a:changes(b, far, first, last)
+    return { sum, above }
+  end
+  t.eq(changes(1, 1, 0), { 0.0, 0 })
+  t.eq(changes(2, 2, 4), { math.abs(x[2][2] - y[2][2]), 0 })
+  t.eq(changes(1, 3, 0.01), { math.abs(x[1][3] - y[1][3]) + math.abs(x[2][2] - y[2][2]), 2 })
+  for _, bad in ipairs { { 0, 1 }, { 2, 1 }, { 1, 4 } } do t.raises(function() changes(bad[1], bad[2], 0) end, "no such place") end
+  t.raises(function() a:changes(b:window(1), 0, 1, 3) end, "other windows")
+  t.raises(function() a:window(3) end, "no such place")
 end)
 
 t.test("a seed follows from all of its texts", function()

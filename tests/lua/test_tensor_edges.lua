@@ -139,6 +139,18 @@ t.test("weights in bf16 that are written over between two steps go on from there
   end
 end)
 
+t.test("errors name the function that was called and what was asked of it", function()
+  local x = T.zeros(2, 3)
+  t.raises(function() x:view(4, -1) end, "^%S+ view of %(2, 3%) f32: its 6 elements do not fill %(4, %-1%)")
+  t.raises(function() x:topk(5) end, "^%S+ topk of %(2, 3%) f32: dim 2 does not have 5 elements")
+  t.raises(function() x:tile(2) end, "^%S+ tile of %(2, 3%) f32")
+  for _, name in ipairs { "no_grad", "enable_grad", "scope" } do
+    t.raises(function() T[name](x) end, "test_tensor_edges.lua:%d+: " .. name .. " takes a function and its arguments, got a tensor")
+    t.raises(function() T[name](3) end, "got number")
+    t.eq(T[name](setmetatable({}, { __call = function(_, a) return a + 1 end }), 3), 4)
+  end
+end)
+
 t.test("options of shards that cannot be meant are refused at once", function()
   local path = t.tmpdir() .. "/a.bin"
   assert(data.write_shard(path, T.arange(100)))
@@ -147,6 +159,26 @@ t.test("options of shards that cannot be meant are refused at once", function()
   t.raises(function() erlua.safetensors.save(path .. "\0.bin", { x = T.ones(1) }) end, "NUL")
   t.raises(function() data.read_shard(path, { frist = 3 }) end, "no option 'frist'")
   t.raises(function() data.shards(path, { batch = 1, length = 2 }):restore() end, "a state is a table")
+end)
+
+t.test("sums and products of integers are exact, or raise where i32 does not hold them", function()
+  local big = T.full({ 2, 3 }, 2 ^ 30, { dtype = "i32" })
+  t.raises(function() big:sum() end, "sum of %(2, 3%) i32: 6442450944 is beyond i32")
+  t.raises(function() big:neg():sum(2) end, "sum of %(2, 3%) i32: %-3221225472 is beyond i32")
+  t.raises(function() big:cumsum(2) end, "cumsum of %(2, 3%) i32: 2147483648 is beyond i32")
+  t.raises(function() big:prod(1) end, "prod of %(2, 3%) i32: 1152921504606846976 is beyond i32")
+  t.eq(T.tensor { 2147483647, 0 }:sum():item(), 2147483647, "the largest itself")
+  t.eq((T.tensor { -2147483647, -1 }):sum():item(), -2147483648)
+  t.eq(big:mean():item(), 2.0 ^ 30)
+  t.eq(T.tensor { 16777217, 1, 1 }:cumsum():tolist(), { 16777217, 16777218, 16777219 })
+  t.eq(T.full({ 2, 2 }, 65535, { dtype = "u16" }):cumsum(1):tolist(), { { 65535, 65535 }, { 131070, 131070 } })
+  t.eq(T.full({ 300 }, 255, { dtype = "u8" }):sum():item(), 76500)
+end)
+
+t.test("a kernel without memory to work in is an error that names operator and bytes, and the next one runs", function()
+  local x = T.zeros(1):expand(1 << 40)
+  t.raises(function() x:logsumexp() end, "logsumexp: no memory for the 4398046511104 bytes that a thread of it works in")
+  t.eq(T.tensor { 1.0, 2.0 }:logsumexp():item(), T.tensor { 1.0, 2.0 }:exp():sum():log():item())
 end)
 
 return t

@@ -285,6 +285,9 @@ t.test("a score beyond plausible is marked for review in trials, report and JSON
   local list = noisy.json("trials", r.study, "--json")
   t.eq({ list[2].outcome, list[2].reward, list[2].review, list[3].review }, { "ok", 801, words, json.null })
   t.eq(noisy.json("report", r.study, "--json").review, { { id = 2, review = words } })
+  local flat = t.run({ t.erlua, "report", r.study }).out:gsub("%s+", " ")
+  t.match(flat:match("Best trial.*") or flat, "Trial 2 of epoch 1: reward 801[^;]*; look at it: score 801 is above plausible.max, 700",
+    "the best trial bears its mark")
   t.match(r.out, "\n\nTo be looked at\n  Trial 2: score 801 is above plausible%.max, 700\n")
   t.match(t.run({ t.erlua, "trials", r.study, "show", "2" }).out, "\nlook at   score 801 is above")
   noisy.replays(r.study)
@@ -341,17 +344,11 @@ t.test("kills at any commit of repeats and confirmation change nothing", functio
 end)
 
 t.test("a study that is killed with SIGKILL again and again ends as the uninterrupted one", function()
-  local dir, kills = noisy.make(PLAN), 0
-  local args = noisy.args(dir, PLAN)
-  while true do
-    local r = engine.killed(args, kills < 6 and 0.1 + 0.5 * math.random() or 100)
-    if r then
-      t.eq(r.code, 0, r.stderr)
-      break
-    end
-    kills = kills + 1
-  end
-  t.ok(kills >= 2, "it was killed")
+  local dir
+  engine.kill_often(function()
+    dir = noisy.make(PLAN)
+    return noisy.args(dir, PLAN)
+  end, 2, 6)
   engine.check(dir .. "/study", engine.trials(study().study), 6)
   t.eq(view(dir .. "/study"), view(study().study))
 end)
@@ -420,15 +417,19 @@ t.test("a budget of jobs that is spent while confirming stops the study, and mor
 end)
 
 t.test("jobs that end at the same time are all counted before another may start", function()
-  local plan = { epochs = { { answer(501), answer(502), answer(503), answer(504) } } }
-  local dir = noisy.make(plan, { fields = { train = '{ "sh", "-c", "sh idea.sh; sleep 0.3" }' } })
+  local gate = t.tmpdir("/var/tmp")            -- jobs can be shown no part of /tmp
+  local function waiting(x) return "until test -e " .. gate .. "/open; do sleep 0.02; done; " .. answer(x) end
+  local plan = { epochs = { { waiting(501), waiting(502), waiting(503), waiting(504) } } }
+  local dir = noisy.make(plan, { fields = { read = '{ "' .. gate .. '" }' } })
   local ran = engine.start(noisy.args(dir, plan, "--budget", "jobs=4"))
   local pid, jobs = engine.pid(dir .. "/study"), dir .. "/study/jobs/"
   t.await("two trials train", function() return t.read(jobs .. "3/started") and t.read(jobs .. "4/started") end)
   engine.signal("STOP", pid)
+  local function ps(option) return assert(erlua.exec { "ps", "-o", "stat=", option, tostring(pid) }).stdout end
+  t.await("the engine has stopped", function() return ps("--pid"):match("^T") end)
+  t.write(gate .. "/open", "")
   t.await("both have ended", function()
-    local state = assert(erlua.exec { "sh", "-c", "ps -o stat= --ppid " .. pid .. " | grep -vc Z" }).stdout
-    return t.read(jobs .. "3/exit") and t.read(jobs .. "4/exit") and state:match("^0")
+    return t.read(jobs .. "3/exit") and t.read(jobs .. "4/exit") and ps("--ppid"):gsub("[^\n]*Z[^\n]*\n", "") == ""
   end)
   engine.signal("CONT", pid)
   t.eq(ran.result().code, 3)

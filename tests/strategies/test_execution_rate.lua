@@ -90,4 +90,14 @@ t.test("without a model it measures the built-in ideator", function()
   t.eq({ report.models[1].model, report.models[1].implementer }, { "builtin:mutate", json.null })
 end)
 
+t.test("it has one round of ideas, and more where epochs are raised", function()
+  local dir = t.tmpdir()
+  t.eq(json.decode(run(dir, "--ideas", "3", "--json").out).trials, 3)
+  local r = run(dir, "--ideas", "3", "--epochs", "2", "--json")
+  t.eq(r.code, 0, r.err)
+  t.eq(json.decode(r.out).trials, 6)
+  t.eq(t.run({ t.erlua, "replay", dir .. "/study" }).code, 0)
+  t.match(run(dir, "--help").out, "%-%-no%-cross +do not have the ideas")
+end)
+
 return t

@@ -11,7 +11,7 @@ local function model(server, name) return "openai:" .. name .. "@" .. server.url
 local function run(dir, strategy, args)
   local argv = { t.erlua, "strategies/" .. strategy .. ".lua", "--env", "circle_packing", "--study", dir .. "/study", "--json" }
   table.move(args, 1, #args, #argv + 1, argv)
-  local r = t.run(argv, { cwd = dir, timeout = 300 })
+  local r = t.run(argv, { cwd = dir })
   t.eq(r.code, 0, r.err)
   return json.decode(r.out)
 end
@@ -114,7 +114,7 @@ t.test("lines of search that ask at the same time, each when it likes, replay as
     for _, line in ipairs(lines) do assert(line:wait()) end
     study:report()]])
   local r = t.run({ t.erlua, "lines.lua", "--study", dir .. "/study", "--json", "--samples", "2", "--model", model(server, "clumsy") },
-    { cwd = dir, timeout = 120 })
+    { cwd = dir })
   t.eq(r.code, 0, r.err)
   adds_up(json.decode(r.out), trials(dir), 12)
   replays(dir)
@@ -237,12 +237,12 @@ t.test("at the prompt a study goes on asking where it stopped", function()
     for _ = 1, 2 do
       for _, idea in ipairs(study:propose { n = 2, prompt = "first" }) do study:trial(idea, { samples = 1 }) end
     end
-    return #study:trials(), study.questions]]):format(dir, model(server, "steady-plain")) }, { cwd = dir, timeout = 60 })
+    return #study:trials(), study.questions]]):format(dir, model(server, "steady-plain")) }, { cwd = dir })
   t.eq(r.code, 0, r.err)
   t.match(r.out, "^5%s+%d+")
   r = t.run({ t.erlua, "-e", ([[
     local study = erlua.study { env = "circle_packing", study = "%s/more", model = "%s" }
-    return study.questions, #study:propose { n = 1, prompt = "first" }]]):format(dir, model(server, "steady-plain")) }, { cwd = dir, timeout = 60 })
+    return study.questions, #study:propose { n = 1, prompt = "first" }]]):format(dir, model(server, "steady-plain")) }, { cwd = dir })
   t.eq(r.code, 0, r.err)
   t.match(r.out, "^[2-9]%s+1")
 end)
@@ -254,7 +254,7 @@ t.test("prompts of the working folder win, are kept by the study, and are not re
   t.match(server.requests()[1].body, "MY OWN WORDS")
   t.write(dir .. "/prompts/first.md", "OTHER WORDS\n\n{{answer}}\n")
   replays(dir)
-  local r = t.run({ t.erlua, "resume", dir .. "/study", "--epochs", "2" }, { cwd = dir, timeout = 60 })
+  local r = t.run({ t.erlua, "resume", dir .. "/study", "--epochs", "2" }, { cwd = dir })
   t.eq(r.code, 0, r.err)
   t.match(r.err, "the prompt first")
   for _, q in ipairs(server.requests()) do t.no_match(q.body, "OTHER WORDS") end

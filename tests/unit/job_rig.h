@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,22 +19,29 @@
 #include "job/job.h"
 #include "loop/loop.h"
 
+#define RIG_PATIENCE 240.0               /* seconds: only a test that goes wrong takes so long */
+
 typedef struct {
   er_loop *loop;
   er_jobs *js;
   char root[64];                       /* removed at the end */
   char dir[96];                        /* the folder of the job at hand */
   int made;
+  char nap[48];                        /* NAP=SECONDS, an hour or more, as no other test and no other run has it */
+  const char *env[2];                  /* it alone */
 } rig;
 
 typedef struct { er_job *job; const er_job_result *r; int calls; char order[64]; } ending;
 
-static const char *const no_env[] = {NULL};
-
 static inline void rig_open(rig *g, bool sandbox, int slots) {
   er_jobs_opts o = {slots, 0, ERLUA_SUPERVISE, sandbox};
   er_err err = {{0}, {0}};
+  struct timespec now;
   memset(g, 0, sizeof *g);
+  unsetenv("CUDA_VISIBLE_DEVICES");    /* whatever GPUs whoever runs the tests may see */
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(g->nap, sizeof g->nap, "NAP=%d.%09ld", 3600 + (int)getpid(), now.tv_nsec);
+  g->env[0] = g->nap;
   strcpy(g->root, "/tmp/erlua-job-XXXXXX");
   assert_non_null(mkdtemp(g->root));
   g->loop = er_loop_new();
@@ -96,11 +104,14 @@ static inline void rig_until_ended(rig *g, const ending *e) {
   double began = er_clock_mono();
   er_timer *tick = er_timer_start(g->loop, 1, 1, rig_tick, NULL);   /* so that the loop cannot wait for ever */
   while (e->calls == 0) {
-    if (er_clock_mono() - began > 60) fail_msg("the job did not end within a minute");
+    if (er_clock_mono() - began > RIG_PATIENCE) fail_msg("the job did not end within %g s", RIG_PATIENCE);
     er_loop_turn(g->loop, true);
   }
   er_timer_stop(tick);
 }
+
+/* What `sleep $NAP` of a job has as its argument. */
+static inline const char *rig_nap(const rig *g) { return g->nap + strlen("NAP="); }
 
 /* Turns the loop until the file is there (and not empty). */
 static inline void rig_until_file(rig *g, const char *name) {
@@ -108,7 +119,7 @@ static inline void rig_until_file(rig *g, const char *name) {
   struct stat st;
   double began = er_clock_mono();
   while (stat(path, &st) < 0 || st.st_size == 0) {
-    if (er_clock_mono() - began > 60) fail_msg("%s did not appear within a minute", path);
+    if (er_clock_mono() - began > RIG_PATIENCE) fail_msg("%s did not appear within %g s", path, RIG_PATIENCE);
     er_loop_turn(g->loop, false);
     usleep(2000);
   }
@@ -120,8 +131,8 @@ static inline er_job_spec rig_spec(rig *g, const char *const *argv) {
   memset(&s, 0, sizeof s);
   s.dir = rig_folder(g);
   s.argv = argv;
-  s.env = no_env;
-  s.limits.wall_s = 30;                /* a test that goes wrong ends as well */
+  s.env = g->env;
+  s.limits.wall_s = 200;               /* a test that goes wrong ends as well */
   return s;
 }
 

@@ -194,10 +194,25 @@ static inline void kit_compare(const char *what, const kit_case *c, const kit_re
   }
 }
 
-static inline void kit_same(const kit_case *c, const kit_result *a, const kit_result *b) {
+static inline void kit_same(const char *what, const kit_case *c, const kit_result *a, const kit_result *b) {
   bool same = memcmp(a->y, b->y, (size_t)a->ny * sizeof *a->y) == 0;
   for (int i = 0; i < c->n; i++) same = same && memcmp(a->g[i], b->g[i], (size_t)a->ng[i] * sizeof *a->g[i]) == 0;
-  if (!same) fail_msg("%s: one and three threads give different bits", c->name);
+  if (!same) fail_msg("%s: %s give different bits", c->name, what);
+}
+
+/* An element that a kernel leaves as it was would be a NaN, whether the engine zeroes or not, with a tape and without. */
+static inline void kit_soil(const kit_case *c, double *const *in, const kit_result *want) {
+  for (int zeroed = 0; zeroed < 2; zeroed++) {
+    er_tensors *ts = kit_engine(1, false);
+    er_tensors_set_zeroed(ts, zeroed);
+    er_tensors_set_soiled(ts, true);
+    kit_result got = kit_run(ts, ER_F32, c, in, true), bare = kit_run(ts, ER_F32, c, in, false);
+    kit_same("clean storage and soiled", c, &got, want);
+    kit_same("a tape and none", &(kit_case){.name = c->name}, &bare, want);
+    kit_free(&got);
+    kit_free(&bare);
+    er_tensors_close(ts);
+  }
 }
 
 /* The whole check: f64 against differences, f32 against f64, bf16 roughly, one thread against three bit for bit. */
@@ -209,7 +224,8 @@ static inline void kit_check(const kit_case *c) {
              again = kit_run(three, ER_F32, c, in, true);
   kit_differences(f64, c, in, &want);
   kit_compare("f32", c, &got, &want, 1e-6 * longer);
-  kit_same(c, &got, &again);
+  kit_same("one and three threads", c, &got, &again);
+  kit_soil(c, in, &got);
   kit_result half = kit_run(one, ER_BF16, c, in, true);
   if (!c->picks) kit_compare("bf16", c, &half, &want, 3e-2 * longer);
   kit_free(&want);
@@ -276,6 +292,36 @@ static inline void kit_starve(const kit_case *c) {
   }
   if (n == 1) fail_msg("%s: asked for no storage", c->name);
   for (int i = 0; i < c->n; i++) free(in[i]);
+  er_tensors_close(ts);
+}
+
+/* With no memory for any kernel's scratch: the operator says so or needs none, and is right as soon as there is some. */
+static inline void kit_cramp(const kit_case *c) {
+  er_tensors *ts = kit_engine(3, false);
+  er_err err = {"", ""};
+  double *in[KIT_INPUTS] = {NULL};
+  er_tensor *x[KIT_INPUTS], *y;
+  kit_inputs(c, in);
+  er_pool_set_most(er_tensors_pool(ts), 1);
+  for (int i = 0; i < c->n; i++) {
+    x[i] = kit_tensor(ts, ER_F32, c->in[i].nd, c->in[i].size, in[i]);
+    assert_int_equal(er_tensor_set_requires_grad(x[i], true, &err), 0);
+  }
+  y = c->fn(ts, x, &err);
+  if (er_tensors_broken(ts, c->name, &err)) {
+    assert_string_equal(err.code, "memory");
+    assert_int_equal(strncmp(err.msg, c->name, strlen(c->name)), 0);
+  } else {
+    er_tensor *dy = kit_must(er_tensor_full(ts, ER_F32, er_tensor_view_of(y)->nd, er_tensor_view_of(y)->size, 1, &err), &err);
+    if (er_tensor_backward(y, dy, &err) < 0) assert_string_equal(err.code, "memory");
+    er_tensor_unref(dy);
+  }
+  assert_false(er_pool_is_broken(er_tensors_pool(ts)));
+  er_tensor_unref(y);
+  for (int i = 0; i < c->n; i++) {
+    er_tensor_unref(x[i]);
+    free(in[i]);
+  }
   er_tensors_close(ts);
 }
 

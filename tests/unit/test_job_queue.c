@@ -291,7 +291,7 @@ static void a_job_without_gpus_sees_none(void **state) {
 
 static void the_longest_time_left_is_known(void **state) {
   ending a = {0}, b = {0};
-  er_job_spec s = rig_spec(&g, SH("sleep 1301.5"));
+  er_job_spec s = rig_spec(&g, SH("sleep $NAP"));
   double left;
   (void)state;
   assert_true(er_jobs_longest_left(g.js) == 0);
@@ -300,7 +300,7 @@ static void the_longest_time_left_is_known(void **state) {
   a.job = er_job_queue(g.js, &s, NULL, ended, &a);
   left = er_jobs_longest_left(g.js);
   assert_true(left > 50 && left <= 105);
-  s = rig_spec(&g, SH("sleep 1301.5"));
+  s = rig_spec(&g, SH("sleep $NAP"));
   s.limits.wall_s = 0;
   b.job = er_job_queue(g.js, &s, NULL, ended, &b);
   assert_true(er_jobs_longest_left(g.js) == -1);      /* this one has no limit */

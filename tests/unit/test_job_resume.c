@@ -114,7 +114,7 @@ static void a_running_job_is_adopted(void **state) {
 }
 
 static void an_adopted_job_can_be_cancelled(void **state) {
-  er_job_spec s = rig_spec(&g, SH("echo x > up; sleep 1201.5"));
+  er_job_spec s = rig_spec(&g, SH("echo x > up; sleep $NAP"));
   ending e = {0};
   (void)state;
   killed_engine(&s, "work/up");
@@ -122,7 +122,7 @@ static void an_adopted_job_can_be_cancelled(void **state) {
   er_job_cancel(e.job);
   rig_until_ended(&g, &e);
   assert_int_equal(e.r->ended, ER_ENDED_CANCELLED);
-  assert_false(process_with("1201.5"));
+  assert_false(process_with(rig_nap(&g)));
   er_job_free(e.job);
 }
 
@@ -222,18 +222,18 @@ static void a_supervisor_that_dies_behind_its_result_has_given_it(void **state) 
 }
 
 static void a_killed_supervisor_takes_its_command_along(void **state) {
-  er_job_spec s = rig_spec(&g, (const char *const[]){"sleep", "1202.5", NULL});
+  er_job_spec s = rig_spec(&g, (const char *const[]){"sleep", rig_nap(&g), NULL});
   ending e = {0};
   (void)state;
   setenv("ERLUA_FAULT", "supervise.running", 1);
   rig_run(&g, &s, &e);
   assert_int_equal(e.r->ended, ER_ENDED_LOST);
-  assert_true(soon_gone("1202.5"));
+  assert_true(soon_gone(rig_nap(&g)));
   er_job_free(e.job);
 }
 
 static void a_killed_supervisor_leaves_nothing_of_its_session(void **state) {
-  er_job_spec s = rig_spec(&g, SH("sleep 1204.5 & echo x > up; sleep 1204.5"));
+  er_job_spec s = rig_spec(&g, SH("sleep $NAP & echo x > up; sleep $NAP"));
   ending e = {0};
   int round;
   (void)state;
@@ -250,7 +250,7 @@ static void a_killed_supervisor_leaves_nothing_of_its_session(void **state) {
   }
   rig_until_ended(&g, &e);
   assert_int_equal(e.r->ended, ER_ENDED_LOST);
-  assert_true(soon_gone("1204.5"));
+  assert_true(soon_gone(rig_nap(&g)));
   er_job_free(e.job);
 }
 
@@ -380,7 +380,7 @@ static void a_folder_that_cannot_be_written_is_a_failed_launch(void **state) {
 }
 
 static void a_stranger_can_cancel_by_the_folder(void **state) {
-  er_job_spec s = rig_spec(&g, SH("echo x > up; sleep 1203.5"));
+  er_job_spec s = rig_spec(&g, SH("echo x > up; sleep $NAP"));
   ending e = {0};
   (void)state;
   assert_int_equal(er_job_cancel_folder(g.dir, NULL), 1);

@@ -7,6 +7,8 @@
 
 #include <sys/wait.h>
 
+#include "job/supervise/tree.c"
+#include "job/supervise/ledger.c"
 #include "job_rig.h"
 
 static rig g;
@@ -16,7 +18,7 @@ static int close_rig(void **state) { (void)state; rig_close(&g); return 0; }
 
 /* Runs it in the folder at hand with these options; its exit code. */
 static int supervise(const char *options, const char *script) {
-  char *cmd = er_asprintf(ERLUA_SUPERVISE " --dir %s --wall 30 %s -- /bin/sh -c '%s'", g.dir, options, script);
+  char *cmd = er_asprintf("%s " ERLUA_SUPERVISE " --dir %s --wall 600 %s -- /bin/sh -c '%s'", g.nap, g.dir, options, script);
   int status = system(cmd);
   er_free(cmd);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -30,7 +32,7 @@ static void expect_in_exit(const char *line) {
 
 static void memory_is_added_up_without_a_cgroup(void **state) {
   (void)state;
-  assert_int_equal(supervise("--no-cgroup --memory 67108864", "head -c 300000000 /dev/zero | tail -n 1 | sleep 5"), 0);
+  assert_int_equal(supervise("--no-cgroup --memory 67108864", "head -c 300000000 /dev/zero | tail -n 1 | sleep 100"), 0);
   expect_in_exit("ended oom\n");
   expect_in_exit("reason memory limit of 64 MiB reached\n");
 }
@@ -43,11 +45,24 @@ static void shared_pages_are_counted_once(void **state) {
   expect_in_exit("ended exit\n");
 }
 
+/* It ended between two looks at it: that is no job whose memory cannot be told. */
+static void a_process_that_has_ended_takes_no_memory(void **state) {
+  bool unread = false;
+  siginfo_t how;
+  pid_t pid = fork();
+  (void)state;
+  if (pid == 0) _exit(0);
+  assert_int_equal(waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT), 0);
+  assert_int_equal(sv_tree_memory(getpid(), &unread), 0);
+  assert_false(unread);
+  assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void processes_are_added_up_without_a_cgroup(void **state) {
   (void)state;
-  assert_int_equal(supervise("--no-cgroup --processes 5", "for i in 1 2 3 4 5 6 7; do sleep 1401.5 & done; sleep 1401.5"), 0);
+  assert_int_equal(supervise("--no-cgroup --processes 5", "for i in 1 2 3 4 5 6 7; do sleep $NAP & done; sleep $NAP"), 0);
   expect_in_exit("ended processes\n");
-  assert_false(process_with("1401.5"));
+  assert_false(process_with(rig_nap(&g)));
 }
 
 static void cpu_is_added_up_without_a_cgroup(void **state) {
@@ -86,7 +101,7 @@ static void a_missing_folder_is_told(void **state) {
 }
 
 static void a_second_sigterm_ends_the_grace(void **state) {
-  char *cmd = er_asprintf(ERLUA_SUPERVISE " --dir %s --wall 30 --grace 25 -- /bin/sh -c "
+  char *cmd = er_asprintf(ERLUA_SUPERVISE " --dir %s --wall 600 --grace 150 -- /bin/sh -c "
                           "'trap \"echo x > term\" TERM; echo x > up; while :; do sleep 0.02; done' &", g.dir);
   er_buf pid;
   int supervisor;
@@ -106,7 +121,7 @@ static void a_second_sigterm_ends_the_grace(void **state) {
 }
 
 static void other_signals_do_not_end_it(void **state) {
-  char *cmd = er_asprintf(ERLUA_SUPERVISE " --dir %s --wall 30 -- /bin/sh -c "
+  char *cmd = er_asprintf(ERLUA_SUPERVISE " --dir %s --wall 600 -- /bin/sh -c "
                           "'echo x > up; while test ! -e go; do sleep 0.02; done; exit 3' &", g.dir);
   const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE};
   er_buf pid;
@@ -138,7 +153,7 @@ static void the_curve_of_an_earlier_start_is_gone(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_rig, close_rig)
   const struct CMUnitTest tests[] = {
-    T(memory_is_added_up_without_a_cgroup), T(shared_pages_are_counted_once),
+    T(memory_is_added_up_without_a_cgroup), T(shared_pages_are_counted_once), T(a_process_that_has_ended_takes_no_memory),
     T(processes_are_added_up_without_a_cgroup), T(cpu_is_added_up_without_a_cgroup),
     T(cpu_of_children_that_nobody_waits_for_is_added_up),
     T(a_cpu_budget_is_added_up_without_a_cgroup), T(an_unknown_option_starts_nothing), T(a_missing_folder_is_told),

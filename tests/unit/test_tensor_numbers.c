@@ -277,6 +277,35 @@ static void truncated_normal_numbers_have_their_moments(void **s) {
   er_tensor_unref(x);
 }
 
+/* In f32, where 1 + erf(x) would have cancelled; a linear layer makes y and its slope in one pass. */
+static void gelu_keeps_its_digits_far_below_zero(void **s) {
+  enum { COUNT = 201 };
+  er_tensors *f32 = kit_engine(1, false);
+  int64_t shape[2] = {COUNT, 1}, one[2] = {1, 1};
+  er_tensor *x = MUST(er_tensor_full(f32, ER_F32, 2, shape, 0, &err));
+  er_tensor *w = MUST(er_tensor_full(f32, ER_F32, 2, one, 1, &err));
+  (void)s;
+  for (int i = 0; i < COUNT; i++) ((float *)er_tensor_view_of(x)->data)[i] = (float)(i - 100) / 20;
+  assert_int_equal(er_tensor_set_requires_grad(x, true, &err), 0);
+  er_tensor *y = MUST(er_tensor_linear(x, w, NULL, ER_ACT_GELU, &err));
+  er_tensor *ones = MUST(er_tensor_full(f32, ER_F32, 2, shape, 1, &err));
+  double *values = kit_values(y), *slopes;
+  assert_int_equal(er_tensor_backward(y, ones, &err), 0);
+  slopes = kit_values(er_tensor_grad(x));
+  for (int i = 0; i < COUNT; i++) {
+    double v = (i - 100) / 20.0, below = 0.5 * erfc(-v / sqrt(2));
+    assert_true(fabs(values[i] - v * below) <= 2e-6 * fabs(v * below));
+    assert_true(fabs(slopes[i] - below - v * exp(-v * v / 2) / sqrt(2 * 3.14159265358979323846)) <= 1e-6);
+  }
+  free(values);
+  free(slopes);
+  er_tensor_unref(x);
+  er_tensor_unref(w);
+  er_tensor_unref(y);
+  er_tensor_unref(ones);
+  er_tensors_close(f32);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -289,6 +318,7 @@ int main(void) {
     T(the_gradient_of_a_product_knows_its_zeros),
     T(of_several_for_one_place_the_last_stays),
     T(truncated_normal_numbers_have_their_moments),
+    T(gelu_keeps_its_digits_far_below_zero),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -474,7 +474,7 @@ static void losses_and_their_gradients_are_right(void **s) { (void)s; ALL(losses
 static void moves_and_their_gradients_are_right(void **s) { (void)s; ALL(moves); }
 
 /* Views alone ask for no storage of their own: backward does. */
-#define STARVE(list) for (size_t i = 0; i < sizeof list / sizeof *list; i++) kit_starve(&list[i])
+#define STARVE(list) for (size_t i = 0; i < sizeof list / sizeof *list; i++) kit_starve(&list[i]), kit_cramp(&list[i])
 static void without_memory_every_operator_says_so_and_leaves_nothing_behind(void **s) {
   (void)s;
   STARVE(elementwise);

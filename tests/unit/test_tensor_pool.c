@@ -99,10 +99,14 @@ static int awake(void) {
 static void an_idle_team_falls_asleep(void **s) {
   er_pool *p = er_pool_open(4);
   tally t = {{0}, {0}, 0};
+  int asleep = 0;
   (void)s;
   er_pool_run(p, ITEMS, 1, count, &t);
-  for (int i = 0; i < 10000 && awake() > 0; i++) usleep(1000);
-  assert_int_equal(awake(), 0);
+  for (int i = 0; i < 60000 && asleep < 10; i++) {          /* one look may find a thread that only waits a moment */
+    asleep = awake() == 0 ? asleep + 1 : 0;
+    usleep(1000);
+  }
+  assert_int_equal(asleep, 10);
   er_pool_close(p);
 }
 
@@ -181,6 +185,58 @@ static void a_list_that_makes_no_sense_sets_no_quota(void **s) {
   assert_int_equal(er_pool_quota("/nowhere/at/all", home), 0);
 }
 
+/* ---- work that is broken off ---- */
+
+typedef struct { er_pool *p; size_t bytes; _Atomic int begun, ended; } needy;
+
+static void take_scratch(void *ctx, int thread, int64_t lo, int64_t hi) {
+  needy *n = ctx;
+  n->begun++;
+  memset(er_pool_scratch(n->p, thread, 0, n->bytes), 0, n->bytes);
+  n->ended += (int)(hi - lo);
+}
+
+static void work_without_memory_is_broken_off_and_says_what_was_missing(void **s) {
+  (void)s;
+  for (int threads = 1; threads <= 3; threads++) {
+    needy n = {er_pool_open(threads), 1 << 20, 0, 0};
+    size_t missing = 0;
+    er_pool_set_most(n.p, 64 << 10);
+    assert_false(er_pool_run(n.p, 100, 1, take_scratch, &n));
+    assert_true(n.begun >= 1 && n.begun <= threads && n.ended == 0);
+    n.bytes = 8;
+    assert_false(er_pool_run(n.p, 100, 1, take_scratch, &n));            /* nothing runs before somebody has asked */
+    assert_null(er_pool_scratch(n.p, 0, 1, 8));
+    assert_true(n.ended == 0 && er_pool_is_broken(n.p));
+    assert_true(er_pool_broken(n.p, &missing));
+    assert_int_equal(missing, 1 << 20);
+    assert_false(er_pool_broken(n.p, &missing));
+    assert_true(er_pool_run(n.p, 100, 1, take_scratch, &n));
+    assert_int_equal(n.ended, 100);
+    er_pool_close(n.p);
+  }
+}
+
+static bool after_ten(void *ctx) { return ((needy *)ctx)->ended >= 10; }
+
+static void a_watch_ends_work_between_two_pieces(void **s) {
+  (void)s;
+  for (int threads = 1; threads <= 3; threads++) {
+    needy n = {er_pool_open(threads), 8, 0, 0};
+    size_t missing = 1;
+    er_pool_set_watch(n.p, after_ten, &n);
+    assert_false(er_pool_run(n.p, 1000000000, 1, take_scratch, &n));
+    assert_true(n.ended >= 10 && n.ended < 1000000000);
+    assert_true(er_pool_broken(n.p, &missing));
+    assert_int_equal(missing, 0);
+    er_pool_set_watch(n.p, NULL, NULL);
+    n.ended = 0;
+    assert_true(er_pool_run(n.p, 20, 1, take_scratch, &n));
+    assert_int_equal(n.ended, 20);
+    er_pool_close(n.p);
+  }
+}
+
 static int make_home(void **s) {
   (void)s;
   strcpy(home, "/tmp/erlua-pool.XXXXXX");
@@ -203,6 +259,8 @@ int main(void) {
       cmocka_unit_test(members_never_run_handlers),
       cmocka_unit_test(the_least_quota_on_the_way_up_counts),
       cmocka_unit_test(a_list_that_makes_no_sense_sets_no_quota),
+      cmocka_unit_test(work_without_memory_is_broken_off_and_says_what_was_missing),
+      cmocka_unit_test(a_watch_ends_work_between_two_pieces),
   };
   return cmocka_run_group_tests(tests, make_home, drop_home);
 }

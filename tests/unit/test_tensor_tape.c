@@ -238,6 +238,47 @@ static void a_zeroed_engine_shows_nothing_of_others(void **s) {
   drop(t);
 }
 
+static void must_be_zero(er_tensor *y) {
+  for (int64_t i = 0; i < er_tensor_count(y); i++) assert_true(((const float *)er_tensor_view_of(y)->data)[i] == 0);
+  drop(y);
+}
+
+static void results_in_a_zeroed_engine_are_zero_where_there_is_nothing_to_add_up(void **s) {
+  er_tensors_set_zeroed(ts, true);
+  er_tensors_set_soiled(ts, true);
+  er_tensor *a = MUST(er_tensor_empty(ts, ER_F32, 2, (int64_t[]){13, 0}, &err)),
+            *b = MUST(er_tensor_empty(ts, ER_F32, 2, (int64_t[]){21, 0}, &err)), *bt = MUST(er_tensor_transpose(b, 0, 1, &err)),
+            *q = MUST(er_tensor_full(ts, ER_F32, 4, (int64_t[]){2, 2, 70, 8}, 1, &err)),
+            *k = MUST(er_tensor_empty(ts, ER_F32, 4, (int64_t[]){2, 2, 0, 8}, &err));
+  (void)s;
+  must_be_zero(MUST(er_tensor_matmul(a, bt, &err)));
+  must_be_zero(MUST(er_tensor_linear(a, b, NULL, ER_ACT_GELU, &err)));
+  must_be_zero(MUST(er_tensor_sdpa(q, k, k, &(er_sdpa){0}, &err)));
+  drop(a), drop(b), drop(bt), drop(q), drop(k);
+}
+
+static bool at_once(void *ctx) {
+  (void)ctx;
+  return true;
+}
+
+static void results_in_a_zeroed_engine_are_zero_where_a_kernel_was_broken_off(void **s) {
+  er_tensor *x = MUST(er_tensor_full(ts, ER_F32, 4, (int64_t[]){1, 2, 40, 40}, 3, &err)),
+            *w = MUST(er_tensor_full(ts, ER_F32, 2, (int64_t[]){40, 40}, 3, &err));
+  er_tensors_set_zeroed(ts, true);
+  er_tensors_set_soiled(ts, true);
+  er_pool_set_watch(er_tensors_pool(ts), at_once, NULL);
+  (void)s;
+  must_be_zero(mul(x, x));
+  must_be_zero(MUST(er_tensor_matmul(x, x, &err)));
+  must_be_zero(MUST(er_tensor_linear(x, w, NULL, ER_ACT_NONE, &err)));
+  must_be_zero(MUST(er_tensor_rms_norm(x, NULL, 1e-6, &err)));
+  must_be_zero(MUST(er_tensor_sdpa(x, x, x, &(er_sdpa){0}, &err)));
+  assert_true(er_tensors_broken(ts, "all of them", &err));
+  er_pool_set_watch(er_tensors_pool(ts), NULL, NULL);
+  drop(x), drop(w);
+}
+
 static volatile sig_atomic_t ticks;
 
 static void on_tick(int signal) {
@@ -563,6 +604,8 @@ int main(void) {
       T(memory_is_flat_from_step_to_step),
       T(attention_holds_no_matrix_of_scores),
       T(a_zeroed_engine_shows_nothing_of_others),
+      T(results_in_a_zeroed_engine_are_zero_where_there_is_nothing_to_add_up),
+      T(results_in_a_zeroed_engine_are_zero_where_a_kernel_was_broken_off),
       T(a_signal_during_a_product_does_no_harm),
       T(wrong_shapes_dtypes_and_ids_are_refused_with_names_and_numbers),
       T(sizes_that_overflow_and_memory_that_is_not_there_are_errors),

@@ -10,15 +10,17 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "job/supervise/supervise.h"
 
 #define SAMPLE_EVERY 0.1                   /* seconds between two looks at what nobody reports to us */
-#define SAMPLE_SHARE 20                    /* and at least this many times what a look takes */
+#define SAMPLE_SHARE 20                    /* and at least this many times the CPU time that a look takes */
 #define GIVE_UP_AFTER 30.0                 /* seconds a killed process may take to go */
 #define FOREVER 1e18
+#define ASK_EVERY 0.02                     /* seconds between two tries to find whom to ask to end */
 
 typedef struct {
   const sv_options *o;
@@ -31,7 +33,7 @@ typedef struct {
   bool gone;                               /* the command (or bwrap) was reaped */
   int wait_status;
   double began, finished, next_sample, kill_at;
-  bool killed;
+  bool killed, unasked;                    /* unasked: nobody was there yet to get the SIGTERM */
   const char *verdict;                     /* why the supervisor ended it; NULL if it did not */
   char reason[256];
   uint64_t peak;
@@ -79,10 +81,11 @@ static pid_t sandbox_init(const run *r) {
   return at != NULL ? (pid_t)atoi(at + strlen("\"child-pid\":")) : 0;
 }
 
-/* SIGTERM for bwrap would be SIGKILL for what runs in it, so it goes past bwrap. */
+/* SIGTERM for bwrap would be SIGKILL for what runs in it, so it goes past bwrap. While a sandbox is being
+ * built the command is not there: it is asked as soon as it is. */
 static void ask_to_end(run *r) {
   pid_t root = r->o->sandbox ? sandbox_init(r) : getpid();
-  if (root > 0) sv_tree_signal(root, SIGTERM);
+  r->unasked = root <= 0 || sv_tree_signal(root, SIGTERM) == 0;
 }
 
 static void judge(run *r, const char *verdict, const char *fmt, va_list args) {
@@ -132,8 +135,9 @@ static void check_memory(run *r, const sv_usage *u) {
   if (r->cg.dir[SV_CG_MEMORY][0] != '\0') {
     over = sv_cgroup_oom(&r->cg);
   } else if (u->memory > limit) {
-    uint64_t exact = sv_tree_memory(getpid());   /* slower, so only asked when it matters */
-    over = exact > limit || exact == 0;
+    bool unread = false;
+    uint64_t exact = sv_tree_memory(getpid(), &unread);   /* slower, so only asked when it matters */
+    over = exact > limit || (exact == 0 && unread);
   }
   if (over) end_now(r, "oom", "memory limit of %s reached", size_text(limit, text, sizeof text));
 }
@@ -170,9 +174,16 @@ static double cpu_interval(const sv_options *o, double used) {
   return step < 0.01 ? 0.01 : step;
 }
 
+/* Of this process alone: on a busy machine a look may stand still for a second and have cost nothing. */
+static double own_cpu(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static void sample(run *r) {
   const sv_options *o = r->o;
-  double before = sv_now(), wait = SAMPLE_EVERY, took;
+  double before = own_cpu(), wait = SAMPLE_EVERY, took;
   sv_usage u = {0};
   bool walk = (o->memory > 0 && r->cg.dir[SV_CG_MEMORY][0] == '\0') ||
               (o->processes > 0 && r->cg.dir[SV_CG_PIDS][0] == '\0') ||
@@ -188,9 +199,9 @@ static void sample(run *r) {
     check_cpu(r, used);
     if (soon < wait) wait = soon;
   }
-  took = sv_now() - before;
+  took = own_cpu() - before;
   if (took * SAMPLE_SHARE > wait) wait = took * SAMPLE_SHARE;
-  r->next_sample = before + took + wait;
+  r->next_sample = sv_now() + wait;
 }
 
 static void check_clocks(run *r) {
@@ -199,6 +210,7 @@ static void check_clocks(run *r) {
   if (o->budget > 0 && !o->budget_is_cpu && used >= o->budget)
     end_gently(r, "budget", "budget of %g s used up", o->budget);
   if (o->wall > 0 && used >= o->wall) end_gently(r, "timeout", "wall limit of %g s reached", o->wall);
+  if (!r->killed && r->unasked) ask_to_end(r);
   if (!r->killed && now >= r->next_sample) sample(r);
   if (!r->killed && now >= r->kill_at) kill_all(r);
 }
@@ -207,6 +219,7 @@ static double next_event(const run *r) {
   const sv_options *o = r->o;
   double at = r->next_sample < r->kill_at ? r->next_sample : r->kill_at;
   if (r->killed) return sv_now() + 0.05;   /* and again, for what was being forked meanwhile */
+  if (r->unasked && sv_now() + ASK_EVERY < at) return sv_now() + ASK_EVERY;
   if (r->verdict != NULL) return at;
   if (o->wall > 0 && r->began + o->wall < at) at = r->began + o->wall;
   if (o->budget > 0 && !o->budget_is_cpu && r->began + o->budget < at) at = r->began + o->budget;

@@ -84,10 +84,10 @@ typedef struct {
   double seen;                     /* of all that the ledger has seen, also of those that nobody waited for */
 } sv_usage;
 
-void sv_tree_signal(pid_t root, int sig);         /* every descendant of root, parents first */
+size_t sv_tree_signal(pid_t root, int sig);       /* every descendant of root, parents first; how many there were */
 void sv_tree_usage(pid_t root, sv_ledger *l, sv_usage *u);
 unsigned long long sv_tree_began(pid_t pid);      /* when a process began, in ticks; 0 if there is none */
-uint64_t sv_tree_memory(pid_t root);              /* exact: shared pages counted by their share */
+uint64_t sv_tree_memory(pid_t root, bool *unread);   /* exact: shared pages by their share; unread: of some it is not told */
 
 /* ---- disk.c ---- */
 /* Adds the size of a folder below dir; stops counting above max. */

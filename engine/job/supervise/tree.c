@@ -119,11 +119,12 @@ static pids descendants(pid_t root) {
   return l;
 }
 
-void sv_tree_signal(pid_t root, int sig) {
+size_t sv_tree_signal(pid_t root, int sig) {
   pids l = descendants(root);
-  size_t i;
-  for (i = 0; i < l.n; i++) kill(l.pid[i], sig);
+  size_t i, n = 0;
+  for (i = 0; i < l.n; i++) n += kill(l.pid[i], sig) == 0;
   free(l.pid);
+  return n;
 }
 
 unsigned long long sv_tree_began(pid_t pid) {
@@ -136,9 +137,18 @@ unsigned long long sv_tree_began(pid_t pid) {
   return f != NULL ? strtoull(f, NULL, 10) : 0;
 }
 
+/* Bytes; 0 for a process that has ended, reaped or not. */
+static uint64_t resident(pid_t pid) {
+  char path[64], text[256];
+  unsigned long long size, pages;
+  snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+  if (slurp(path, text, sizeof text) <= 0 || sscanf(text, "%llu %llu", &size, &pages) != 2) return 0;
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void add_usage(pid_t pid, sv_ledger *l, sv_usage *u) {
-  char path[64], text[1024], state;
-  unsigned long long size, resident, shared, ut, st, cut, cst, began;
+  char text[1024], state;
+  unsigned long long ut, st, cut, cst, began;
   long threads;
   double tick = (double)sysconf(_SC_CLK_TCK);
   const char *f = stat_fields(pid, text, sizeof text);
@@ -149,9 +159,7 @@ static void add_usage(pid_t pid, sv_ledger *l, sv_usage *u) {
   u->cpu += (double)(ut + st + cut + cst) / tick;
   if (state == 'Z' || state == 'X') return;
   u->tasks += (uint64_t)threads;
-  snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-  if (slurp(path, text, sizeof text) > 0 && sscanf(text, "%llu %llu %llu", &size, &resident, &shared) == 3)
-    u->memory += resident * (uint64_t)sysconf(_SC_PAGESIZE);
+  u->memory += resident(pid);
 }
 
 void sv_tree_usage(pid_t root, sv_ledger *ledger, sv_usage *u) {
@@ -168,14 +176,18 @@ static uint64_t kilobytes(const char *text, const char *name) {
   return at != NULL ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-uint64_t sv_tree_memory(pid_t root) {
+/* One that ended since it was found is not unread: it takes nothing any more. */
+uint64_t sv_tree_memory(pid_t root, bool *unread) {
   pids l = descendants(root);
   char path[64], text[4096];
   uint64_t sum = 0;
   size_t i;
   for (i = 0; i < l.n; i++) {
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)l.pid[i]);
-    if (slurp(path, text, sizeof text) <= 0) continue;
+    if (slurp(path, text, sizeof text) <= 0) {
+      if (resident(l.pid[i]) > 0) *unread = true;
+      continue;
+    }
     sum += kilobytes(text, "\nPss_Anon:") + kilobytes(text, "\nPss_Shmem:");
   }
   free(l.pid);

@@ -5,8 +5,9 @@
 #include "tensor/kernels/kernel.h"
 #include "tensor/kernels/real_math.h"
 
-/* Queries and keys of a block; rows of a strip of it, which the register tiles of all instruction sets divide. */
-enum { QB = 64, KB = 128, STRIP = 24 };
+/* Queries and keys of a block; rows of a strip of it, which the register tiles of all instruction sets divide; numbers that
+ * the vectors of all of them divide. */
+enum { QB = 64, KB = 128, STRIP = 24, WHOLE = 16 };
 
 typedef struct { er_pool *pool; const er_attention *a; int64_t heads, groups, t, s, d, dv, blocks; } job;
 
@@ -132,20 +133,28 @@ static void drop(const job *j, int64_t b, int64_t h, int64_t row, int64_t k0, in
 
 typedef struct { real most[QB]; double sum[QB]; } running;
 
+/* Fills up what is seen of a row, lo..hi-1, to whole vectors: -INFINITY is no maximum, and exp(-INFINITY) is 0. */
+static int64_t fill_up(real *row, int64_t lo, int64_t hi) {
+  int64_t end = er_min64(KB, lo + (hi - lo + WHOLE - 1) / WHOLE * WHOLE);
+  for (int64_t x = hi; x < end; x++) row[x] = -(real)INFINITY;
+  return end;
+}
+
 /* The scores become exp(s - most), 0 where nothing is seen; what was summed before shrinks accordingly. */
 static void absorb(const job *j, running *r, real *s, real *o, int64_t q0, int64_t m, int64_t k0, int64_t n) {
   for (int64_t i = 0; i < m; i++) {
-    int64_t lo, hi, d = j->dv;
+    int64_t lo, hi, end, d = j->dv;
     seen(j, q0 + i, k0, n, &lo, &hi);
-    real *row = s + i * KB, most = K(max_of)(row + lo, hi - lo), shrink;
+    end = fill_up(s + i * KB, lo, hi);
+    real *row = s + i * KB, most = K(max_of)(row + lo, end - lo), shrink;
     if (!(most <= r->most[i])) {                            /* also where it is a NaN */
       shrink = r->most[i] == -(real)INFINITY ? 0 : r_exp(r->most[i] - most);
       r->most[i] = most;
       r->sum[i] *= (double)shrink;
       ER_SIMD for (int64_t x = 0; x < d; x++) o[i * d + x] *= shrink;
     }
-    if (r->most[i] == -(real)INFINITY) hi = lo;             /* all of it masked */
-    r->sum[i] += K(exp_sum)(row + lo, row + lo, hi - lo, r->most[i]);
+    if (r->most[i] == -(real)INFINITY) hi = end = lo;       /* all of it masked */
+    r->sum[i] += K(exp_sum)(row + lo, row + lo, end - lo, r->most[i]);
     zero_outside(row, lo, hi, n);
   }
 }
@@ -156,8 +165,9 @@ static void finish(const job *j, const running *r, real *o, int64_t b, int64_t h
     real scale = r->sum[i] == 0 ? 0 : (real)(1 / r->sum[i]), *row = o + i * j->dv;
     ER_SIMD for (int64_t x = 0; x < j->dv; x++) row[x] *= scale;
     K(store)(out->dtype, spot(out, b, h, q0 + i), out->stride[3], j->dv, row);
-    ((real *)j->a->lse)[(b * j->heads + h) * j->t + q0 + i] =
-        (real)(r->sum[i] == 0 ? -INFINITY : (double)r->most[i] + log(r->sum[i]));
+    if (j->a->lse != NULL)
+      ((real *)j->a->lse)[(b * j->heads + h) * j->t + q0 + i] =
+          (real)(r->sum[i] == 0 ? -INFINITY : (double)r->most[i] + log(r->sum[i]));
   }
 }
 

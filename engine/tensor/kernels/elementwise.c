@@ -150,10 +150,23 @@ static const formula formulas[ER_EW_COUNT] = {
   [ER_EW_D_SWIGLU_B] = d_swiglu_b,
 };
 
-void K(activate)(er_act act, real *z, int64_t n) {
+/* An activation and its slope, which have most of their work in common: z becomes y, and slope is set. */
+#define FA(name, common, y, dy)                                                            \
+  static void name(real *z, real *slope, int64_t n) {                                      \
+    ER_SIMD for (int64_t i = 0; i < n; i++) { real x = z[i]; common; z[i] = (y); slope[i] = (dy); } \
+  }
+
+FA(a_none, , x, 1) FA(a_relu, , x < 0 ? 0 : x, x > 0 ? 1 : 0) FA(a_relu2, , x < 0 ? 0 : x * x, x > 0 ? 2 * x : 0)
+FA(a_gelu, real d; real c = r_normal(x, &d), x * c, c + x * R_DENSITY_0 * d)
+FA(a_gelu_tanh, real g = r_gelu_gate(x), x * g, g + x * r_d_gelu_gate(x, g))
+FA(a_silu, real s = r_sigmoid(x), x * s, s * (1 + x * (1 - s)))
+
+void K(activate)(er_act act, real *z, real *slope, int64_t n) {
   static const er_ew of[ER_ACTS] = {ER_EW_COPY, ER_EW_RELU, ER_EW_RELU2, ER_EW_GELU, ER_EW_GELU_TANH, ER_EW_SILU};
+  static void (*const both[ER_ACTS])(real *, real *, int64_t) = {a_none, a_relu, a_relu2, a_gelu, a_gelu_tanh, a_silu};
   const real *in[1] = {z};
-  if (act != ER_ACT_NONE) formulas[of[act]](z, in, n, NULL);
+  if (slope != NULL) both[act](z, slope, n);
+  else if (act != ER_ACT_NONE) formulas[of[act]](z, in, n, NULL);
 }
 
 /* ---- integers: exact, and without a detour through reals -------------------------------------- */

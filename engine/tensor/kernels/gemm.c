@@ -217,35 +217,59 @@ static inline place panel(const operand *o, int64_t i, int64_t k0, const real *p
 /* The first row of tiles of which one row wants column j. */
 static int64_t first_row(int64_t j, int64_t stair) { return j <= stair ? 0 : (j - stair) / MR * MR; }
 
-void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
-                   bool accumulate, real *c, int64_t ldc, int64_t stair) {
+/* A layer of c, `depth` of k deep: its operands, and by what the result is multiplied. */
+typedef struct { operand left, right; const real *pa, *pb; int64_t k0, depth; real alpha; bool add; } layer;
+
+static void run_layer(const layer *l, real *c, int64_t ldc, int64_t stair) {
+  int64_t m = l->left.n, n = l->right.n;
+  for (int64_t j = 0; j < n; j += NR) {
+    place column = panel(&l->right, j, l->k0, l->pb, l->depth);
+    int64_t i = first_row(j, stair), whole = n - j >= NR ? m / MR * MR : 0;
+    if (i < whole) {
+      place row = panel(&l->left, i, l->k0, l->pa, l->depth);
+      run_column((whole - i) / MR, l->depth, row, l->left.in_place > i ? MR * l->left.across : MR * l->depth, column,
+                 l->alpha, l->add, c + i * ldc + j, ldc);
+      i = whole;
+    }
+    for (; i < m; i += MR)
+      part_tile(l->depth, panel(&l->left, i, l->k0, l->pa, l->depth), column, l->alpha, l->add, c + i * ldc + j, ldc,
+                er_min64(MR, m - i), er_min64(NR, n - j));
+  }
+}
+
+/* What is done with rows of c as soon as they are complete. */
+typedef struct { void (*fn)(void *ctx, int64_t row, int64_t rows); void *ctx; } sequel;
+
+/* b is packed once for all of c, a for every ROWS rows, which then fill half of L2. */
+enum { ROWS = 264 };
+
+static void block(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
+                  bool accumulate, real *c, int64_t ldc, int64_t stair, const sequel *then) {
   bool a_stays = a.dtype == ER_REAL && n < PACK_A_FROM;
   bool b_stays = b.dtype == ER_REAL && b.cols == 1 && m < PACK_B_FROM;
-  operand left = {a.dtype, a.p, a.rows, a.cols, m, MR, a_stays ? m / MR * MR : 0},
-          right = {b.dtype, b.p, b.cols, b.rows, n, NR, b_stays ? n / NR * NR : 0};
-  real *pa = er_scratch(pool, thread, SLOT_A, round_up(m, MR) * KC),
+  real *pa = er_scratch(pool, thread, SLOT_A, round_up(er_min64(m, ROWS), MR) * KC),
        *pb = er_scratch(pool, thread, SLOT_B, round_up(n, NR) * KC);
-  if (k == 0 && !accumulate)
-    for (int64_t i = 0; i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
-  for (int64_t k0 = 0; k0 < k; k0 += KC) {
-    int64_t depth = er_min64(KC, k - k0);
-    bool add = accumulate || k0 > 0;
-    pack(&left, k0, pa, depth);
-    pack(&right, k0, pb, depth);
-    for (int64_t j = 0; j < n; j += NR) {
-      place column = panel(&right, j, k0, pb, depth);
-      int64_t i = first_row(j, stair), whole = n - j >= NR ? m / MR * MR : 0;
-      if (i < whole) {
-        place row = panel(&left, i, k0, pa, depth);
-        run_column((whole - i) / MR, depth, row, left.in_place > i ? MR * left.across : MR * depth, column, alpha,
-                   add, c + i * ldc + j, ldc);
-        i = whole;
-      }
-      for (; i < m; i += MR)
-        part_tile(depth, panel(&left, i, k0, pa, depth), column, alpha, add, c + i * ldc + j, ldc, er_min64(MR, m - i),
-                  er_min64(NR, n - j));
+  layer l = {.right = {b.dtype, b.p, b.cols, b.rows, n, NR, b_stays ? n / NR * NR : 0}, .pa = pa, .pb = pb, .alpha = alpha};
+  for (int64_t i = 0; k == 0 && !accumulate && i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
+  for (; l.k0 < k; l.k0 += KC) {
+    l.depth = er_min64(KC, k - l.k0);
+    l.add = accumulate || l.k0 > 0;
+    pack(&l.right, l.k0, pb, l.depth);
+    for (int64_t i = 0; i < m; i += ROWS) {
+      int64_t rows = er_min64(ROWS, m - i);
+      er_scratch(pool, thread, SLOT_A, 0);                   /* a long sum may be broken off here */
+      l.left = (operand){a.dtype, er_at(a.p, a.dtype, i * a.rows), a.rows, a.cols, rows, MR, a_stays ? rows / MR * MR : 0};
+      pack(&l.left, l.k0, pa, l.depth);
+      run_layer(&l, c + i * ldc, ldc, stair + i);
+      if (then != NULL && l.k0 + KC >= k) then->fn(then->ctx, i, rows);
     }
   }
+  if (then != NULL && k == 0) then->fn(then->ctx, 0, m);
+}
+
+void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
+                   bool accumulate, real *c, int64_t ldc, int64_t stair) {
+  block(pool, thread, m, n, k, alpha, a, b, accumulate, c, ldc, stair, NULL);
 }
 
 /* ---- whole products ---------------------------------------------------------------------------------- */
@@ -255,18 +279,24 @@ typedef struct {
   int64_t tm, tn, rows, cols;    /* the tiles' size and number */
 } plan;
 
-/* What follows the sum, while the tile is still in the cache. */
-static void finish(const er_gemm *g, real *c, int64_t ldc, int64_t m, int64_t n, int64_t col, int64_t at) {
-  real bias[ER_RUN];
-  for (int64_t j0 = 0; j0 < n; j0 += ER_RUN) {
-    int64_t w = er_min64(ER_RUN, n - j0);
-    const real *b = g->bias == NULL ? NULL : K(load)(g->bias_t, er_at(g->bias, g->bias_t, col + j0), 1, w, bias);
-    for (int64_t i = 0; i < m; i++) {
-      real *x = c + i * ldc + j0;
-      int64_t to = at + i * g->crs + j0;
+/* A tile of a product: where its sums are, and its place in the result. */
+typedef struct { const er_gemm *g; real *c; int64_t ldc, n, col, at; } part;
+
+/* What follows the sum, while it is still in the cache. */
+static void finish(void *ctx, int64_t row, int64_t m) {
+  const part *t = ctx;
+  const er_gemm *g = t->g;
+  real bias[ER_RUN], buf[ER_RUN];
+  for (int64_t j0 = 0; j0 < t->n; j0 += ER_RUN) {
+    int64_t w = er_min64(ER_RUN, t->n - j0);
+    const real *b = g->bias == NULL ? NULL : K(load)(g->bias_t, er_at(g->bias, g->bias_t, t->col + j0), 1, w, bias);
+    for (int64_t i = row; i < row + m; i++) {
+      real *x = t->c + i * t->ldc + j0;
+      int64_t to = t->at + i * g->crs + j0;
       if (b != NULL) { ER_SIMD for (int64_t j = 0; j < w; j++) x[j] += b[j]; }
-      if (g->pre != NULL) K(store)(g->ct, er_at(g->pre, g->ct, to), 1, w, x);
-      K(activate)(g->act, x, w);
+      real *slope = g->slope != NULL ? er_target(g->ct, er_at(g->slope, g->ct, to), 1, buf) : NULL;
+      K(activate)(g->act, x, slope, w);
+      if (slope == buf) K(store)(g->ct, er_at(g->slope, g->ct, to), 1, w, slope);
       K(store)(g->ct, er_at(g->c, g->ct, to), 1, w, x);
     }
   }
@@ -288,13 +318,15 @@ static void tiles_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     int64_t m = er_min64(p->tm, g->m - i), n = er_min64(p->tn, g->n - j);
     int64_t a = (g->aoff != NULL ? g->aoff[t] : 0) + i * g->ars, b = (g->boff != NULL ? g->boff[t] : 0) + j * g->bcs;
     int64_t c = (g->coff != NULL ? g->coff[t] : 0) + i * g->crs + j;
-    bool direct = g->ct == ER_REAL, plain = g->bias == NULL && g->act == ER_ACT_NONE && g->pre == NULL;
+    bool direct = g->ct == ER_REAL, plain = g->bias == NULL && g->act == ER_ACT_NONE && g->slope == NULL;
     real *to = direct ? (real *)g->c + c : er_scratch(pool, thread, SLOT_C, m * n);
     int64_t ldc = direct ? g->crs : n;
     if (!direct && g->accumulate) load_tile(g, to, m, n, c);
-    K(gemm_block)(pool, thread, m, n, g->k, (real)g->alpha, (er_matrix){g->at, er_at(g->a, g->at, a), g->ars, g->acs},
-                  (er_matrix){g->bt, er_at(g->b, g->bt, b), g->brs, g->bcs}, g->accumulate, to, ldc, n);
-    if (!direct || !plain) finish(g, to, ldc, m, n, j, c);
+    part whole = {g, to, ldc, n, j, c};
+    sequel then = {finish, &whole};
+    block(pool, thread, m, n, g->k, (real)g->alpha, (er_matrix){g->at, er_at(g->a, g->at, a), g->ars, g->acs},
+          (er_matrix){g->bt, er_at(g->b, g->bt, b), g->brs, g->bcs}, g->accumulate, to, ldc, n,
+          direct && plain ? NULL : &then);
   }
 }
 
@@ -304,9 +336,9 @@ static int64_t even(int64_t n, int64_t most, int64_t step) {
   return round_up((n + pieces - 1) / pieces, step);
 }
 
-/* Tiles of about 264 x 1536 (a's panels fill half of L2), smaller where there would be too few for the team. */
+/* Tiles of at most 1056 x 1536, smaller where there would be too few for the team. */
 static plan plan_of(er_pool *pool, const er_gemm *g) {
-  plan p = {.g = g, .tm = 264, .tn = 1536};
+  plan p = {.g = g, .tm = 4 * ROWS, .tn = 1536};
   double work = (double)g->m * (double)g->n * (double)g->k;
   int64_t wanted = er_pool_threads(pool) == 1 || work * (double)g->batch < 65536 ? 1 : er_pool_threads(pool) * 2;
   for (;;) {

@@ -217,7 +217,8 @@ static void conv_body(void *ctx, int thread, int64_t lo, int64_t hi) {
       memcpy(y, K(load)(j->bias->dtype, j->bias->data, j->bias->stride[0], chans, bias), (size_t)chans * sizeof(real));
     else memset(y, 0, (size_t)chans * sizeof(real));
     for (int64_t p = er_max64(0, k - 1 - t); p < k; p++) {
-      const real *x = K(load)(j->x->dtype, at3(j->x, b, t - k + 1 + p), j->x->stride[2], chans, in), *tap = w + p * chans;
+      const real *x = K(load)(j->x->dtype, at3(j->x, b, t - k + 1 + p), j->x->stride[2], chans, in),
+                 *tap = w + p * chans;
       ER_SIMD for (int64_t c = 0; c < chans; c++) y[c] += tap[c] * x[c];
     }
     K(store)(j->out->dtype, at3(j->out, b, t), j->out->stride[2], chans, y);

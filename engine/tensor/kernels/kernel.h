@@ -99,8 +99,8 @@ typedef struct { er_dtype dtype; const void *p; int64_t rows, cols; } er_matrix;
 void K(gemm_block)(er_pool *pool, int thread, int64_t m, int64_t n, int64_t k, real alpha, er_matrix a, er_matrix b,
                    bool accumulate, real *c, int64_t ldc, int64_t stair);
 
-/* The pre-activations z to act(z), in place; and dy to dy * act'(z). */
-void K(activate)(er_act act, real *z, int64_t n);
+/* The pre-activations z to act(z), in place; and act'(z) to slope, unless that is NULL. */
+void K(activate)(er_act act, real *z, real *slope, int64_t n);
 
 /* Rows: a view's elements outside its last dim, numbered from 0. */
 static inline int64_t er_rows(const er_view *v) {
@@ -111,6 +111,9 @@ static inline int64_t er_rows(const er_view *v) {
 
 static inline int64_t er_row_offset(const er_view *v, int64_t row) {
   int64_t at = 0;
+  int even = v->nd - 2;                     /* of the dims from here on the rows have one distance */
+  while (even > 0 && v->stride[even - 1] == v->stride[even] * v->size[even]) even--;
+  if (even == 0) return row * v->stride[v->nd - 2];         /* mostly; and without divisions */
   for (int i = v->nd - 2; i >= 0; i--) {
     at += row % v->size[i] * v->stride[i];
     row /= v->size[i];

@@ -120,8 +120,11 @@ void K(norm_grad)(er_pool *pool, const er_view *dx, const er_view *dw, const er_
             .rstd = (real *)rstd, .rows = er_rows(x)};
   int64_t n = er_last(x);
   t.blocks = t.rows <= 32 ? 1 : t.rows >= 1024 ? 32 : (t.rows + 31) / 32;
-  if (dw != NULL || db != NULL) t.parts = er_scratch(pool, 0, SLOT_BLOCK, t.blocks * 2 * n);
-  er_pool_run(pool, t.blocks, er_grain(t.rows / t.blocks * n * 3), norm_grad_body, &t);
+  if (dw != NULL || db != NULL) {
+    t.parts = er_scratch(pool, 0, SLOT_BLOCK, t.blocks * 2 * n);
+    if (t.parts == NULL) return;
+  }
+  if (!er_pool_run(pool, t.blocks, er_grain(t.rows / t.blocks * n * 3), norm_grad_body, &t)) return;
   add_parts(dw, t.parts, t.blocks, n);
   if (db != NULL) add_parts(db, t.parts + n, t.blocks, n);
 }

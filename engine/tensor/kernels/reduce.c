@@ -29,25 +29,21 @@ double K(dot)(const real *x, const real *y, int64_t n) {
   return total;
 }
 
+static inline real higher(real a, real b) { return a > b || a != a ? a : b; }
+
 /* A NaN anywhere makes it NaN. */
 real K(max_of)(const real *x, int64_t n) {
-  real lane[LANES], bad = 0, m;
+  real lane[LANES];
   int64_t i = 0;
   for (int l = 0; l < LANES; l++) lane[l] = -(real)INFINITY;
   for (; i + LANES <= n; i += LANES) {
-    ER_SIMD for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
-    ER_SIMD for (int l = 0; l < LANES; l++) lane[l] = x[i + l] == x[i + l] ? lane[l] : (real)NAN;
+    ER_SIMD for (int l = 0; l < LANES; l++) lane[l] = higher(lane[l], x[i + l]);
   }
-  m = -(real)INFINITY;
-  for (int l = 0; l < LANES; l++) {
-    m = lane[l] > m ? lane[l] : m;
-    bad = lane[l] == lane[l] ? bad : (real)NAN;
+  for (int l = 0; i < n; i++, l++) lane[l] = higher(lane[l], x[i]);
+  for (int w = LANES / 2; w > 0; w /= 2) {
+    ER_SIMD for (int l = 0; l < w; l++) lane[l] = higher(lane[l], lane[l + w]);
   }
-  for (; i < n; i++) {
-    m = x[i] > m ? x[i] : m;
-    bad = x[i] == x[i] ? bad : (real)NAN;
-  }
-  return bad == bad ? m : bad;
+  return lane[0];
 }
 
 double K(exp_sum)(real *y, const real *x, int64_t n, real shift) {
@@ -75,7 +71,7 @@ typedef struct {
   double scale;
   bool accumulate;
   dims kept, gone;
-  int64_t blocks, runs;          /* blocks of the reduced space; runs of the innermost kept dim */
+  int64_t blocks, runs, width;   /* blocks of the reduced space; runs of the innermost kept dim, and their length */
   double *parts;                 /* a number a block and result, where there is more than one block */
 } reduction;
 
@@ -244,14 +240,15 @@ static void columns_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   (void)thread;
   for (int64_t item = lo; item < hi; item++) {
     int64_t block = item % r->blocks, run = item / r->blocks % r->runs, outer = item / r->blocks / r->runs;
-    int64_t x0 = run * ER_RUN * xs, out = run * ER_RUN * os, n = er_min64(ER_RUN, inner - run * ER_RUN);
+    int64_t x0 = run * r->width * xs, out = run * r->width * os, n = er_min64(r->width, inner - run * r->width);
     int64_t first = block * BLOCK_ROWS, end = er_min64(first + BLOCK_ROWS, r->gone.count);
     locate(k, k->nd - 1, outer, &x0, &out);
     reset(r->op, acc, n);
     for (int64_t i = 0; i < n; i++) total[i] = start_of(r->op);
     for (int64_t row = first; row < end; row++) {
       int64_t x = x0, none = 0;
-      locate(&r->gone, r->gone.nd, row, &x, &none);
+      if (r->gone.nd == 1) x += row * r->gone.x[0];
+      else locate(&r->gone, r->gone.nd, row, &x, &none);
       add_run(r->op, acc, K(load)(r->x->dtype, er_at(r->x->data, r->x->dtype, x), xs, n, buf), n);
       if ((row - first) % FLUSH != FLUSH - 1 && row + 1 < end) continue;
       flush(r->op, total, acc, n);
@@ -259,7 +256,7 @@ static void columns_body(void *ctx, int thread, int64_t lo, int64_t hi) {
     }
     for (int64_t i = 0; i < n; i++) {
       if (r->blocks == 1) put(r, out + i * os, total[i]);
-      else r->parts[(outer * inner + run * ER_RUN + i) * r->blocks + block] = total[i];
+      else r->parts[(outer * inner + run * r->width + i) * r->blocks + block] = total[i];
     }
   }
 }
@@ -276,6 +273,11 @@ static void join_body(void *ctx, int thread, int64_t lo, int64_t hi) {
   }
 }
 
+/* Columns of a piece: two pieces for each thread, if they are worth it.  No sum depends on it. */
+static int64_t width_of(int threads, int64_t inner) {
+  return threads == 1 ? ER_RUN : er_max64(ER_RUN / 8, er_min64(ER_RUN, inner / (2 * threads)));
+}
+
 void K(reduce)(er_pool *pool, er_red op, const er_view *out, const er_view *x, double scale, bool accumulate) {
   reduction r = {.op = op, .out = out, .x = x, .scale = scale, .accumulate = accumulate};
   bool by_rows;
@@ -290,13 +292,15 @@ void K(reduce)(er_pool *pool, er_red op, const er_view *out, const er_view *x, d
   r.blocks = by_rows ? (r.gone.count + BLOCK - 1) / BLOCK : (r.gone.count + BLOCK_ROWS - 1) / BLOCK_ROWS;
   if (r.blocks > 1)
     r.parts = er_pool_scratch(pool, 0, SLOT_BLOCK, (size_t)(r.kept.count * r.blocks) * sizeof(double));
+  if (r.blocks > 1 && r.parts == NULL) return;
   if (by_rows) {
     er_pool_run(pool, r.kept.count * r.blocks, er_grain(er_min64(r.gone.count, BLOCK)), rows_body, &r);
   } else {
     int64_t inner = r.kept.size[r.kept.nd - 1];
-    r.runs = (inner + ER_RUN - 1) / ER_RUN;
+    r.width = width_of(er_pool_threads(pool), inner);
+    r.runs = (inner + r.width - 1) / r.width;
     er_pool_run(pool, r.kept.count / inner * r.runs * r.blocks,
-                er_grain(er_min64(inner, ER_RUN) * er_min64(r.gone.count, BLOCK_ROWS)), columns_body, &r);
+                er_grain(er_min64(inner, r.width) * er_min64(r.gone.count, BLOCK_ROWS)), columns_body, &r);
   }
   if (r.blocks > 1) er_pool_run(pool, r.kept.count, er_grain(r.blocks), join_body, &r);
 }

@@ -69,7 +69,9 @@ local function parse(argv)
   end
   if wrong then return nil, wrong end
   if #opt.names ~= 2 then return nil, "wants a folder and a reply, got " .. #opt.names .. " of the two" end
-  if opt.env and (opt.editable or opt.region) then return nil, "--env already says what may change; leave out --editable and --region" end
+  if opt.env and (opt.editable or opt.region) then
+    return nil, "--env already says what may change; leave out --editable and --region"
+  end
   return opt
 end
 
@@ -133,7 +135,8 @@ local function describe(files, changes)
   for _, path in ipairs(sorted(changes)) do
     local before, after = files[path], changes[path] or nil
     local _, added, removed = patch.diff({ [path] = before }, { [path] = after })
-    out[#out + 1] = { path = fs.clean(path), change = not after and "delete" or before and "modify" or "create", added = added, removed = removed }
+    out[#out + 1] = { path = fs.clean(path), change = not after and "delete" or before and "modify" or "create",
+      added = added, removed = removed }
   end
   return out
 end
@@ -166,7 +169,8 @@ local function accept(opt, files, blocks)
   end
   for i, b in ipairs(blocks) do
     if not PLAIN[b.rung] then
-      lines[#lines + 1] = string.format("  block %d was found at %s:%d by %s, similarity %.3f", i, fs.clean(b.path), b.line, b.rung, b.similarity)
+      lines[#lines + 1] = string.format("  block %d was found at %s:%d by %s, similarity %.3f", i, fs.clean(b.path),
+        b.line, b.rung, b.similarity)
     end
   end
   host.out(table.concat(lines, "\n") .. "\n")

@@ -93,7 +93,8 @@ local function online(page, list)
   page:title("Online")
   if #list == 0 then page:pair("models", "none was asked: no key is set, and no --model was given", WIDE) end
   for _, m in ipairs(list) do
-    local words = m.works and "answers" .. (known(m.latency) and " in " .. text.duration(m.latency) or "") or "does not work: " .. m.reason
+    local words = m.works and "answers" .. (known(m.latency) and " in " .. text.duration(m.latency) or "")
+      or "does not work: " .. m.reason
     page:pair(m.works and "yes" or "no", { m.model, words }, WIDE)
   end
 end

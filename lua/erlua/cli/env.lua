@@ -37,7 +37,8 @@ env.lua is wrong or the baseline fails.
   --from URL      with --fetch: another server than Hugging Face, as $HF_ENDPOINT
 ]]
 
-local KNOWN = { ["--preset"] = "text", ["--text"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag", ["--study"] = "text", ["--json"] = "flag",
+local KNOWN = { ["--preset"] = "text", ["--text"] = "text", ["--no-run"] = "flag", ["--no-sandbox"] = "flag",
+  ["--study"] = "text", ["--json"] = "flag",
   ["--fetch"] = "flag", ["--shards"] = "number", ["--to"] = "text", ["--from"] = "text" }
 
 -- ---- the baseline -----------------------------------------------------------------------
@@ -107,7 +108,9 @@ return function(argv)
   if not opt then return code end
   if not opt[1] then return select(2, args.misuse("which environment?", usage)) end
   if opt.fetch then return download(opt[1], opt) end
-  if opt.shards or opt.to or opt.from then return select(2, args.misuse("--shards, --to and --from go with --fetch", usage)) end
+  if opt.shards or opt.to or opt.from then
+    return select(2, args.misuse("--shards, --to and --from go with --fetch", usage))
+  end
   local env, doc = check_and_show(opt[1], opt)
   if env == 1 then return 1 end
   local t

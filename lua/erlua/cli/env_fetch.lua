@@ -26,7 +26,9 @@ local function reporter()
   local say = {}
   function say.file(at, of, file, how)
     i, n, from = at, of, nil
-    if how then host.progress(("erlua: %s, %s: %s (%d of %d)"):format(file.name, text.bytes(file.size), how, at, of)) end
+    if how then
+      host.progress(("erlua: %s, %s: %s (%d of %d)"):format(file.name, text.bytes(file.size), how, at, of))
+    end
   end
   function say.bytes(file, at)
     local now = host.time()
@@ -60,7 +62,8 @@ return function(env, opt)
   local url = opt.from or host.getenv("HF_ENDPOINT") or HUB
   local what = wanted.fetch
   host.progress(("erlua: fetching %s from %s into %s"):format(what.dataset, text.clean(url), text.clean(dir)))
-  local spec = { url = url:gsub("/+$", ""), dataset = what.dataset, files = what.files, most = opt.shards or what.most, dir = dir }
+  local spec = { url = url:gsub("/+$", ""), dataset = what.dataset, files = what.files, most = opt.shards or what.most,
+    dir = dir }
   local done, why = fetch.dataset(spec, reporter())
   if not done then
     host.report(text.clean(why))

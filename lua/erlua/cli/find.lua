@@ -31,7 +31,8 @@ local COLUMNS = { { title = "study" }, { title = "state" }, { title = "trials", 
 
 -- Several, or none: the caller must say which.
 local function ask(list, usage)
-  host.report((#list == 0 and "there is no study below ./studies here; name one" or "which study? name one of those below ./studies")
+  host.report((#list == 0 and "there is no study below ./studies here; name one"
+    or "which study? name one of those below ./studies")
     .. "\n" .. usage:match("^[^\n]*"))
   if #list == 0 then return end
   local page, rows = pages.new(), {}

@@ -16,7 +16,8 @@ local KEEP = 256               -- parents whose whole text is kept at hand
 ---@return table model  see llm/init.lua
 function M.new(options)
   local env = options.env
-  local mutator = mutate.new { files = env.pristine, region = env.region, preset = env.preset, presets = lists.keys(env.presets) }
+  local mutator = mutate.new { files = env.pristine, region = env.region, preset = env.preset,
+    presets = lists.keys(env.presets) }
   return setmetatable({ env = env, mutator = mutator, kept = {}, count = 0 }, Builtin)
 end
 

@@ -68,7 +68,9 @@ function M.limit(request, row)
   local n = request.max_tokens
   if not n then
     n = M.MAX_TOKENS
-    if row.think == "budget" and math.type(request.thinking) == "integer" then n = math.max(n, request.thinking + 4096) end
+    if row.think == "budget" and math.type(request.thinking) == "integer" then
+      n = math.max(n, request.thinking + 4096)
+    end
   end
   return row.output and math.min(n, row.output) or n
 end
@@ -123,7 +125,9 @@ function M.check(request)
     wrong("thinking is a number of tokens, or low, medium, high, xhigh, max, or false; not %s", tostring(request.thinking))
   end
   for _, message in ipairs(request.messages or {}) do
-    if not ROLES[message.role] then wrong("a message's role is user, assistant or system, not %s", tostring(message.role)) end
+    if not ROLES[message.role] then
+      wrong("a message's role is user, assistant or system, not %s", tostring(message.role))
+    end
   end
   if not request.prompt and not (request.messages and request.messages[1]) then
     wrong("a request has a prompt or messages")

@@ -40,7 +40,8 @@ end
 
 -- What providers say, in lower case.
 local CONTEXT = { "context_length_exceeded", "context length", "context window", "context size", "prompt is too long",
-  "maximum context", "input is too long", "too many input tokens", "exceed_context_size", "input length and `max_tokens` exceed" }
+  "maximum context", "input is too long", "too many input tokens", "exceed_context_size",
+  "input length and `max_tokens` exceed" }
 local RESPONSES = { "only supported in v1/responses", "not a chat model", "use /?v1/responses",
   "only available in the responses api", "supported in the responses api", "responses api only" }
 local QUOTA = { "insufficient_quota", "spend_limit_reached", "billing_hard_limit", "exceeded your current quota",

@@ -146,7 +146,8 @@ end
 function Gate:reopen()
   if not self.down then return end
   local waiting = #self.queue > 0 and "; " .. text.count(#self.queue, "call goes on", "calls go on") or ""
-  host.report(string.format("%s answers again after %s%s", self.endpoint, text.duration(task.clock() - self.down.since), waiting))
+  host.report(string.format("%s answers again after %s%s", self.endpoint,
+    text.duration(task.clock() - self.down.since), waiting))
   self.down, self.given_up = nil, nil
   self:wake_all()
 end

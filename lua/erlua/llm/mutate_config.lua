@@ -60,7 +60,9 @@ function M.settings(view, preset)
   local of_config, of_preset = items_of(view, view.config), items_of(view, view.presets[preset or ""])
   local list, fixed, there = {}, {}, {}
   for _, item in ipairs(of_config) do
-    if item.name and view.lines[item.line]:find("[-#/]%s*fixed") then fixed[item.name], there[item.name] = true, true end
+    if item.name and view.lines[item.line]:find("[-#/]%s*fixed") then
+      fixed[item.name], there[item.name] = true, true
+    end
   end
   for _, item in ipairs(of_preset) do
     if item.name then there[item.name] = true end

@@ -43,7 +43,9 @@ local function messages(model, row, request)
   if not compose.takes(request, "cache") then name = nil end
   local out = {}
   if system then out[1] = { role = "system", content = content(system, name, mark) } end
-  for _, message in ipairs(list) do out[#out + 1] = { role = message.role, content = content(message.parts, name, mark) } end
+  for _, message in ipairs(list) do
+    out[#out + 1] = { role = message.role, content = content(message.parts, name, mark) }
+  end
   return out
 end
 

@@ -169,7 +169,8 @@ function Reader:result()
   local reason = stop_reason(self, refusal)
   if reason == "refusal" then refusal = refusal or filtered(self) end
   return { text = text, thinking = thinking, stop_reason = reason, refusal = refusal, model = self.model or c.model.name,
-    usage = self.usage or usage.estimate(c.request, text, thinking), id = self.id, tools = self.tools, cleaned = self.cleaned }
+    usage = self.usage or usage.estimate(c.request, text, thinking), id = self.id, tools = self.tools,
+    cleaned = self.cleaned }
 end
 
 return M

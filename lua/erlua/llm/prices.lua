@@ -11,8 +11,7 @@ local text = require("erlua.text")
 
 local M = {}
 
-M.DATE = "2026-11-23"          -- when the table below was compared with the providers' pages
-
+-- The providers' pages as of 2026-11-23.
 -- "provider:model", with "@host:port" behind it unless the host is the provider's own; "*"
 -- stands for anything.  { input, cache_read, cache_write, output }; `above` a number of
 -- tokens in the prompt all prices are those of `long`.

@@ -34,7 +34,8 @@ local function take_url(url)
   end
   for name in path:lower():gmatch("[?&]([^=&#]+)=") do
     if name:find("key$") or name:find("token$") or name:find("secret") then
-      return wrong("the URL of %s holds '%s=…', which would be shown; name a variable that holds the key by key_env", authority, name)
+      return wrong("the URL of %s holds '%s=…', which would be shown; name a variable that holds the key by key_env",
+        authority, name)
     end
   end
   local host, port = authority:match("^(%[[%x:.]+%]):?(%d*)$")

@@ -215,7 +215,9 @@ function M.attempt(model, request, hooks)
   if why then return refuse("no_key", why) end
   local result, found = exchange(model, request, hooks or {}, key, provider)
   if found then found.message = keys.scrub(found.message, key) end
-  if result then result.text, result.thinking = keys.scrub_reply(result.text, key), keys.scrub_reply(result.thinking, key) end
+  if result then
+    result.text, result.thinking = keys.scrub_reply(result.text, key), keys.scrub_reply(result.thinking, key)
+  end
   if result and result.refusal then result.refusal = keys.scrub(result.refusal, key) end
   return result, found
 end
