@@ -160,6 +160,17 @@ static void push_handle(lua_State *L, state *s, er_tensor *t) {
   luaL_setmetatable(L, ER_TENSOR_CLASS);
 }
 
+int er_face_raise(lua_State *L, const char *message) {
+  lua_Debug ar;
+  for (int level = 1; level < 64 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || strncmp(ar.source, "@erlua/", 7) == 0) continue;
+    lua_pushfstring(L, "%s:%d: %s", ar.short_src, ar.currentline, message);
+    return lua_error(L);
+  }
+  return luaL_error(L, "%s", message);
+}
+
 /* What the script calls the function that runs. */
 static const char *own_name(lua_State *L) {
   lua_Debug ar;
@@ -171,13 +182,13 @@ static void check_kernels(lua_State *L, state *s, er_tensor *t) {
   er_err err;
   if (!er_pool_is_broken(er_tensors_pool(s->ts)) || !er_tensors_broken(s->ts, own_name(L), &err)) return;
   er_tensor_unref(t);
-  luaL_error(L, "%s", err.msg);
+  er_face_raise(L, err.msg);
 }
 
 int er_face_push(lua_State *L, er_tensor *t, const er_err *err) {
   state *s = state_of(L);
   check_kernels(L, s, t);
-  if (t == NULL) return luaL_error(L, "%s", err->msg);
+  if (t == NULL) return er_face_raise(L, err->msg);
   push_handle(L, s, t);
   enter(lua_touserdata(L, -1), open_scope(s->innermost, L));
   weigh(L, s);
@@ -197,12 +208,12 @@ void er_face_let_go(lua_State *L, int from) {
 
 int er_face_check(lua_State *L, int rc, const er_err *err) {
   check_kernels(L, state_of(L), NULL);
-  return rc < 0 ? luaL_error(L, "%s", err->msg) : 0;
+  return rc < 0 ? er_face_raise(L, err->msg) : 0;
 }
 
 static er_tensor *alive(lua_State *L, const handle *h) {
   if (h->t == NULL)
-    luaL_error(
+    er_face_raise(
         L, "this tensor was freed when the scope ended in which it was made; return it from the scope, or :keep() it");
   return h->t;
 }
@@ -344,7 +355,8 @@ er_tensor *er_face_field(lua_State *L, int arg, const char *name) {
 er_dtype er_face_dtype_at(lua_State *L, int idx) {
   const char *name = luaL_checkstring(L, idx);
   int d = er_dtype_of(name);
-  if (d < 0 || d == ER_F64) luaL_error(L, "there is no dtype '%s'; there are f32, bf16, i32, u16 and u8", name);
+  if (d < 0 || d == ER_F64)
+    er_face_raise(L, lua_pushfstring(L, "there is no dtype '%s'; there are f32, bf16, i32, u16 and u8", name));
   return (er_dtype)d;
 }
 

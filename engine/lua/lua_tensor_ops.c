@@ -324,7 +324,11 @@ static int op_rms_norm(lua_State *L) {
 }
 
 static int push_two(lua_State *L, er_tensor *first, er_tensor *second, const er_err *err) {
-  if (second == NULL) return luaL_error(L, "%s", err->msg);
+  if (second == NULL) return er_face_raise(L, err->msg);
+  if (er_pool_is_broken(er_tensors_pool(er_face_tensors(L)))) {
+    er_tensor_unref(second);
+    return er_face_push(L, first, err);                     /* raises */
+  }
   er_face_push(L, first, err);
   er_face_push(L, second, err);
   return 2;

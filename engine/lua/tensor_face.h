@@ -19,6 +19,9 @@ int er_face_open(lua_State *L, const er_tensors_options *opt);
 
 er_tensors *er_face_tensors(lua_State *L);
 
+/* Raises the message at the line of the user's code: erlua's own layers in between are passed over. */
+int er_face_raise(lua_State *L, const char *message);
+
 /* Pushes t, whose reference it takes; NULL raises err's message. */
 int er_face_push(lua_State *L, er_tensor *t, const er_err *err);
 

@@ -23,7 +23,7 @@ M.shards = shards.open
 ---@return true|nil
 ---@return string? message
 ---@return string? code
-function M.write_shard(path, ids) return core.write_shard(path, ids) end
+M.write_shard = core.write_shard
 
 ---Reads the ids of a shard.
 ---@param path string|integer  or the number of an open descriptor

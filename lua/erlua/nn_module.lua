@@ -11,9 +11,13 @@ local M = {}
 ---@param name string  shown by print
 ---@return table class  give it methods init and forward
 function M.Module(name)
+  if type(name) ~= "string" then error("nn.Module: the class's name is expected, got " .. type(name), 2) end
   local class = { __name = name }
   class.__index = class
-  function class:__call(...) return self:forward(...) end
+  function class:__call(...)
+    if not self.forward then error("the module " .. name .. " has no method forward, so it cannot be called", 2) end
+    return self:forward(...)
+  end
   function class:__tostring() return M.describe(self) end
   return setmetatable(class, {
     __call = function(_, ...)
@@ -55,8 +59,11 @@ local function walk(t, prefix, visit, seen)
   end
 end
 
-local function each(m, visit)
-  if type(m) ~= "table" then error("a module is a table, got " .. (T.is_tensor(m) and "a tensor" or type(m)), 3) end
+-- `level` is that of who is to blame for an m that is no module.
+local function each(m, visit, level)
+  if type(m) ~= "table" then
+    error("a module is a table, got " .. (T.is_tensor(m) and "a tensor" or type(m)), level or 3)
+  end
   walk(m, "", visit, {})
 end
 
@@ -68,7 +75,7 @@ local function named(m, wanted)
     if taken[name] then error("two tensors of the module are called " .. name, 4) end
     seen[v], taken[name] = true, true
     list[#list + 1] = { name = name, tensor = v }
-  end)
+  end, 4)
   return list
 end
 
@@ -79,12 +86,18 @@ local function is_state(x) return x:is_leaf() or not x.requires_grad end
 ---The parameters of a module with their dotted names, in the order of the names; a tied one is there once.
 ---@param m table
 ---@return {name: string, tensor: erlua.tensor}[]
-function M.named_parameters(m) return named(m, is_parameter) end
+function M.named_parameters(m)
+  local list = named(m, is_parameter)
+  return list
+end
 
 ---The tensors of a module that ask for no gradient.
 ---@param m table
 ---@return {name: string, tensor: erlua.tensor}[]
-function M.named_buffers(m) return named(m, is_buffer) end
+function M.named_buffers(m)
+  local list = named(m, is_buffer)
+  return list
+end
 
 ---The parameters alone, for an optimiser.
 ---@param m table

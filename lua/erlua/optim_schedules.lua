@@ -4,6 +4,9 @@ local M = {}
 
 -- A schedule with a warm-up; shape(o, p) is its factor from there on.  Tail-called, so that 2 is the user's level.
 local function schedule(name, given, defaults, shape)
+  if given ~= nil and type(given) ~= "table" then
+    error(("optim.%s: options are a table, got %s"):format(name, type(given)), 2)
+  end
   local o = {}
   for k, v in pairs(defaults) do o[k] = v end
   for k, v in pairs(given or {}) do

@@ -12,7 +12,7 @@ local M = {}
 ---@return true|nil
 ---@return string? message
 ---@return string? code
-function M.save(path, tensors, metadata) return core.save(path, tensors, metadata) end
+M.save = core.save
 
 ---Reads a file. Its header is checked in whole before anything is read; links and what is no regular file are refused.
 ---@param path string|integer  or the number of an open descriptor
@@ -34,6 +34,6 @@ end
 ---@return table<string, string>|string metadata  or the message
 ---@return integer|string numbers  or the code
 ---@return integer? bytes
-function M.header(path) return core.header(path) end
+M.header = core.header
 
 return M

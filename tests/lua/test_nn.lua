@@ -225,4 +225,17 @@ t.test("modules and layers are made without anything but plain Lua and tensors",
   end
 end)
 
+t.test("a mistake is reported at the line that made it, not at one of a layer", function()
+  local own = "^" .. debug.getinfo(1, "S").short_src:gsub("%p", "%%%0") .. ":%d+: "
+  local function at(f, what) t.raises(f, own .. what) end
+  at(function() local _ = nn.Linear(3, 3)(T.zeros(2, 4)) end, "linear of %(2, 4%)")
+  at(function() local _ = nn.LayerNorm(4)(T.zeros(2, 3)) end, "layer_norm of")
+  at(function() local _ = nn.RMSNorm(4)(T.zeros(2, 3)) end, "rms_norm of")
+  at(function() local _ = nn.parameters(3) end, "a module is a table, got number")
+  at(function() local _ = nn.count() end, "a module is a table, got nil")
+  at(function() local _ = nn.to(nn.Linear(2, 2), "f99") end, "there is no dtype 'f99'")
+  at(function() local _ = nn.Module("Odd")()(1) end, "the module Odd has no method forward")
+  at(function() local _ = nn.Module(3) end, "nn.Module: the class's name is expected, got number")
+end)
+
 return t
