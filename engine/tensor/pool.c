@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@ typedef struct { er_pool *pool; int index; pthread_t id; } member;
  * the machine has not let run, which on a shared machine is the usual one. */
 struct er_pool {
   int threads, most, running;    /* running: members that exist */
+  int cpu;                       /* that of the caller when the members were last kept off it; -1: not yet */
   bool ending;
   void (*limit)(int);            /* libgomp's omp_set_num_threads, if it was loaded */
   member *members;
@@ -181,11 +183,24 @@ static void *live(void *arg) {
 
 /* ---- rounds ----------------------------------------------------------------------------------- */
 
+/* A woken thread is often put on its waker's CPU, where it waits for milliseconds though another is idle: the members may
+ * go wherever the caller may, save to where it runs. */
+static void keep_off(er_pool *p) {
+  cpu_set_t may;
+  int cpu = sched_getcpu();
+  if (cpu == p->cpu || cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof may, &may) < 0) return;
+  CPU_CLR((size_t)cpu, &may);
+  p->cpu = cpu;
+  if (CPU_COUNT(&may) < p->running) return;
+  for (int i = 0; i < p->running; i++) pthread_setaffinity_np(p->members[i].id, sizeof may, &may);
+}
+
 /* Whoever wakes a member takes it off the sleepers: it may be long until the machine lets it run, and it is not to be
  * woken for each round until then. */
 static void open_round(er_pool *p, int64_t pieces) {
   int asleep;
   uint32_t s = atomic_load(&p->state);
+  if (atomic_load(&p->asleep) > 0) keep_off(p);
   atomic_store(&p->state, (s / ROUND + 1) * ROUND | OPEN);
   asleep = atomic_load(&p->asleep);
   if (asleep > 0) atomic_fetch_sub(&p->asleep, wake(&p->state, pieces - 1 < asleep ? (int)(pieces - 1) : INT_MAX));
@@ -218,6 +233,7 @@ static void make_members(er_pool *p) {
   p->shares = aligned_alloc(64, (size_t)p->threads * sizeof *p->shares);
   if (p->shares == NULL) er_malloc(SIZE_MAX / 2);            /* aborts, and says so */
   er_pool_hold_signals(&was);
+  p->cpu = -1;
   for (p->running = 0; p->running < p->threads - 1; p->running++) {
     member *m = &p->members[p->running];
     *m = (member){.pool = p, .index = p->running + 1};
