@@ -17,7 +17,6 @@
 #include "base/path.h"
 
 enum {
-  AT_ONCE = 1 << 30,             /* the kernel moves less than 2 GB a call */
   NAMES = 64,                    /* as many writers of one number, each in a container of its own */
   YOUNG_S = 60                   /* one that was just made may not be locked yet */
 };
@@ -94,15 +93,7 @@ static int open_as(er_new_file *f, const char *path, unsigned mode, er_err *err)
 int er_new_file_open(er_new_file *f, const char *path, er_err *err) { return open_as(f, path, 0666, err); }
 
 int er_new_file_write(er_new_file *f, const void *bytes, size_t n, er_err *err) {
-  const char *p = bytes;
-  while (n > 0) {
-    ssize_t k = write(f->fd, p, n < AT_ONCE ? n : AT_ONCE);
-    if (k < 0 && errno == EINTR) continue;
-    if (k < 0) return refuse(f, errno, err);
-    p += k;
-    n -= (size_t)k;
-  }
-  return 0;
+  return er_write_all(f->fd, bytes, n) < 0 ? refuse(f, errno, err) : 0;
 }
 
 /* Some file systems cannot sync a folder; then the rename is as safe as it gets. */

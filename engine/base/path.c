@@ -85,7 +85,8 @@ int er_file_read(const char *path, size_t max, er_buf *out, er_err *err) {
   return rc;
 }
 
-static int write_all(int fd, const char *p, size_t n) {
+int er_write_all(int fd, const void *bytes, size_t n) {
+  const char *p = bytes;
   while (n > 0) {
     ssize_t k = write(fd, p, n);
     if (k < 0 && errno == EINTR) continue;
@@ -99,7 +100,7 @@ static int write_all(int fd, const char *p, size_t n) {
 int er_file_write(const char *path, const void *bytes, size_t n, unsigned mode, er_err *err) {
   int eno = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   if (fd < 0) return er_fail_errno(err, errno, "cannot write %s", path);
-  if (write_all(fd, bytes, n) < 0) eno = errno;
+  if (er_write_all(fd, bytes, n) < 0) eno = errno;
   if (close(fd) < 0 && eno == 0) eno = errno;
   return eno != 0 ? er_fail_errno(err, eno, "cannot write %s", path) : 0;
 }

@@ -24,6 +24,9 @@ bool er_path_is_dir(const char *path);
 /* Reads a whole regular file into out (appended); refuses more than max bytes. */
 int er_file_read(const char *path, size_t max, er_buf *out, er_err *err);
 
+/* All n bytes, however many calls it takes; -1 and errno. */
+int er_write_all(int fd, const void *bytes, size_t n);
+
 /* Writes the file in place (create or truncate), mode as given. */
 int er_file_write(const char *path, const void *bytes, size_t n, unsigned mode, er_err *err);
 

@@ -69,16 +69,6 @@ static int open_parent(job *j, step *s) {
   return fd < 0 ? -1 : 0;
 }
 
-static int write_bytes(int fd, const er_buf *b) {
-  for (size_t done = 0; done < b->len;) {
-    ssize_t k = write(fd, b->ptr + done, b->len - done);
-    if (k < 0 && errno == EINTR) continue;
-    if (k < 0) return -1;
-    done += (size_t)k;
-  }
-  return 0;
-}
-
 /* The new text in a file of its own, with the mode of the one it replaces. */
 static int write_temp(step *s, size_t number, mode_t mode) {
   int fd, rc, eno;
@@ -86,7 +76,7 @@ static int write_temp(step *s, size_t number, mode_t mode) {
   fd = openat(s->dir, s->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd < 0) return -1;
   s->has_temp = true;
-  rc = write_bytes(fd, &s->change->after);
+  rc = er_write_all(fd, s->change->after.ptr, s->change->after.len);
   if (rc == 0 && mode != 0) rc = fchmod(fd, mode & 07777);
   if (rc == 0) rc = fsync(fd);
   eno = errno;
